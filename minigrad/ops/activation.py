@@ -1,0 +1,98 @@
+"""Activations beyond the elementary ones, and the softmax family."""
+
+import math
+
+from ..errors import ShapeError
+from ..tape.function import Function
+from .elementwise import Elementwise, erf, exp, lib, tanh, where
+from .shape import axis_of
+
+
+class LeakyRelu(Elementwise):
+    """y = x where x > 0, else slope * x."""
+
+    def __init__(self, slope):
+        self.slope = slope
+
+    def forward(self, x):
+        return lib(x).where(x > 0, x, x * self.slope)
+
+    def backward(self, gy, x):
+        return where(x > 0, gy, gy * self.slope)
+
+
+def leaky_relu(x, negative_slope=0.01):
+    """x where it is positive, else negative_slope * x."""
+    return LeakyRelu(negative_slope)(x)
+
+
+class Gelu(Function):
+    """y = x P(X < x) for a standard normal X.      Source: arXiv:1606.08415."""
+
+    def forward(self, x):
+        return x * (erf(x * math.sqrt(0.5)) + 1) * 0.5
+
+    def backward(self, gy, x):
+        below = (erf(x * math.sqrt(0.5)) + 1) * 0.5
+        density = exp(x * x * -0.5) * (1 / math.sqrt(2 * math.pi))
+        return gy * (below + x * density)
+
+
+def gelu(x, approximate="none"):
+    """x P(X < x) for a standard normal X; approximate="tanh": 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x**3))).
+
+    Source: arXiv:1606.08415.
+    """
+    if approximate == "none":
+        return Gelu()(x)
+    if approximate != "tanh":
+        raise ValueError(f'gelu: approximate must be "none" or "tanh", got {approximate!r}')
+    return x * 0.5 * (tanh((x + x * x * x * 0.044715) * math.sqrt(2 / math.pi)) + 1)
+
+
+class Softmax(Function):
+    """y = e**x / sum e**x along an axis."""
+
+    def __init__(self, axis):
+        self.axis = axis
+
+    def forward(self, x):
+        y = lib(x).exp(x - x.max(axis=self.axis, keepdims=True)) if x.size else x.copy()
+        y /= y.sum(axis=self.axis, keepdims=True)
+        return y
+
+    def backward(self, gy, y):
+        g = gy * y
+        return g - y * g.sum(axis=self.axis, keepdims=True)
+
+
+class LogSoftmax(Function):
+    """y = x - log sum e**x along an axis."""
+
+    def __init__(self, axis):
+        self.axis = axis
+
+    def forward(self, x):
+        y = x - x.max(axis=self.axis, keepdims=True) if x.size else x.copy()
+        xp = lib(x)
+        y -= xp.log(xp.exp(y).sum(axis=self.axis, keepdims=True))
+        return y
+
+    def backward(self, gy, y):
+        return gy - exp(y) * gy.sum(axis=self.axis, keepdims=True)
+
+
+def _along(name, x, dim):
+    if dim is None:
+        raise ShapeError(f"{name}: say along which axis, as in {name}(x, dim=-1); x is {x.shape}")
+    return axis_of(name, x, dim)
+
+
+def softmax(x, dim=None):
+    """e**x / sum e**x along `dim`: positive numbers that add up to 1."""
+    return Softmax(_along("softmax", x, dim))(x)
+
+
+def log_softmax(x, dim=None):
+    """x - log sum e**x along `dim`: the logarithm of softmax, without overflow."""
+    return LogSoftmax(_along("log_softmax", x, dim))(x)

@@ -1,0 +1,90 @@
+"""Making Variables: from data, filled, or counted."""
+
+import numpy as np
+
+from ..backend import find_device
+from ..dtypes import get_default_dtype
+from ..errors import DTypeError
+from ..tape.variable import Variable, as_array, raw
+
+
+def tensor(data, dtype=None, device=None, requires_grad=False):
+    """A Variable with a copy of `data`: a number, nested lists, an array or a Variable.
+
+    Args:   dtype - default: floats become float32, integers int64; arrays and NumPy scalars keep theirs.
+    Raises: DTypeError, ShapeError for data that is no rectangular block of numbers.
+    """
+    return Variable(find_device(device).xp.array(as_array(data, dtype)), requires_grad)
+
+
+def as_tensor(data, dtype=None, device=None):
+    """`data` as a Variable, without a copy where that is possible; a Variable that fits is returned as it is."""
+    if isinstance(data, Variable) and dtype in (None, data.dtype):
+        return data
+    return Variable(find_device(device).xp.asarray(as_array(data, dtype)))
+
+
+def from_numpy(array):
+    """A Variable on the memory of `array`: what is written into one is seen in the other."""
+    if not isinstance(array, np.ndarray):
+        raise DTypeError(f"from_numpy: expected a numpy.ndarray, got {type(array).__name__}; write mg.tensor(...)")
+    return Variable(array)
+
+
+def _shape(size):
+    return tuple(size[0]) if len(size) == 1 and not isinstance(size[0], int) else size
+
+
+def zeros(*size, dtype=None, device=None, requires_grad=False):
+    """Zeros. `zeros(2, 3)` or `zeros((2, 3))`."""
+    return Variable(find_device(device).xp.zeros(_shape(size), dtype or get_default_dtype()), requires_grad)
+
+
+def ones(*size, dtype=None, device=None, requires_grad=False):
+    """Ones. `ones(2, 3)` or `ones((2, 3))`."""
+    return Variable(find_device(device).xp.ones(_shape(size), dtype or get_default_dtype()), requires_grad)
+
+
+def empty(*size, dtype=None, device=None, requires_grad=False):
+    """Memory as it comes, to be overwritten. `empty(2, 3)` or `empty((2, 3))`."""
+    return Variable(find_device(device).xp.empty(_shape(size), dtype or get_default_dtype()), requires_grad)
+
+
+def full(size, fill_value, dtype=None, device=None, requires_grad=False):
+    """`fill_value` everywhere; the dtype is the value's unless given."""
+    dtype = dtype or as_array(fill_value).dtype
+    return Variable(find_device(device).xp.full(size, raw(fill_value), dtype), requires_grad)
+
+
+def zeros_like(x, dtype=None, requires_grad=False):
+    """Zeros in x's shape, dtype and device."""
+    return zeros(x.shape, dtype=dtype or x.dtype, requires_grad=requires_grad)
+
+
+def ones_like(x, dtype=None, requires_grad=False):
+    """Ones in x's shape, dtype and device."""
+    return ones(x.shape, dtype=dtype or x.dtype, requires_grad=requires_grad)
+
+
+def full_like(x, fill_value, dtype=None, requires_grad=False):
+    """`fill_value` in x's shape, dtype and device."""
+    return full(x.shape, fill_value, dtype=dtype or x.dtype, requires_grad=requires_grad)
+
+
+def arange(start, end=None, step=1, dtype=None, device=None, requires_grad=False):
+    """start, start + step, ... below end; `arange(n)` counts from 0. int64, or the default float if any is a float."""
+    if end is None:
+        start, end = 0, start
+    if dtype is None:
+        dtype = get_default_dtype() if any(isinstance(n, float) for n in (start, end, step)) else np.dtype("int64")
+    return Variable(find_device(device).xp.arange(start, end, step, dtype), requires_grad)
+
+
+def linspace(start, end, steps, dtype=None, device=None, requires_grad=False):
+    """`steps` numbers from start to end, both included, at equal distances."""
+    return Variable(find_device(device).xp.linspace(start, end, steps, dtype=dtype or get_default_dtype()), requires_grad)
+
+
+def eye(n, m=None, dtype=None, device=None, requires_grad=False):
+    """The (n, m) matrix with ones on the diagonal."""
+    return Variable(find_device(device).xp.eye(n, m, dtype=dtype or get_default_dtype()), requires_grad)

@@ -1,0 +1,286 @@
+"""Element by element: arithmetic, powers, exponentials, choices, comparisons.
+
+Each `unary` and `binary` gives: name, formula, forward on arrays, gradient. The gradient names what it needs after
+gy (x, a, b, or the output y), and may be a formula of Variables as well; the engine undoes broadcasting.
+"""
+
+import math
+import operator
+
+import numpy as np
+
+from ..backend import backend
+from ..dtypes import promote, promote_float
+from ..errors import DTypeError
+from ..tape.variable import Variable, raw
+from .make import Elementwise, binary, unary
+
+
+def lib(x):
+    """The namespace of x's array library."""
+    return backend[type(x)].xp
+
+
+# --- arithmetic --------------------------------------------------------------------------------------------------
+
+
+def _sub_backward(self, gy):
+    return gy, None if self.wants[1] is None else -gy
+
+
+def _mul_backward(self, gy, a, b):
+    wants_a, wants_b = self.wants
+    return None if wants_a is None else gy * b, None if wants_b is None else gy * a
+
+
+def _div_backward(self, gy, b, y):
+    g = gy / b
+    return g, None if self.wants[1] is None else -(g * y)
+
+
+add = binary("add", "a + b", lambda self, a, b: a + b, lambda self, gy: (gy, gy))
+sub = binary("sub", "a - b", lambda self, a, b: a - b, _sub_backward)
+mul = binary("mul", "a * b", lambda self, a, b: a * b, _mul_backward)
+div = binary("div", "a / b; floats also from integers", lambda self, a, b: a / b, _div_backward, promote_float)
+neg = unary("neg", "-x", lambda self, x: -x, lambda self, gy: -gy, promote)
+
+
+class Pow(Elementwise):
+    """y = a ** b, both arrays."""
+
+    def forward(self, a, b):
+        return a**b
+
+    def backward(self, gy, a, b, y):
+        wants_a, wants_b = self.wants
+        ga = None if wants_a is None else where(b == 0, 0.0, gy * b * a ** where(b == 0, 1.0, b - 1))
+        return ga, None if wants_b is None else gy * y * log(where(a == 0, 1.0, a))
+
+
+class PowNumber(Elementwise):
+    """y = x ** n for a number n."""
+
+    name = "pow"
+
+    def __init__(self, n):
+        self.n = n
+
+    def dtype_rule(self, arrays):
+        return promote([*arrays, self.n])
+
+    def forward(self, x):
+        return x**self.n
+
+    def backward(self, gy, x):
+        return gy * 0 if self.n == 0 else gy * (self.n * x ** (self.n - 1))
+
+
+class NumberPow(Elementwise):
+    """y = base ** x for a number base."""
+
+    name = "pow"
+
+    def __init__(self, base):
+        self.base = base
+
+    def dtype_rule(self, arrays):
+        return promote([*arrays, self.base])
+
+    def forward(self, x):
+        return self.base**x
+
+    def backward(self, gy, y):
+        if self.base == 0:
+            return gy * 0
+        return gy * y * (math.log(self.base) if self.base > 0 else math.nan)
+
+
+def pow(a, b):
+    """a ** b. Gradients at a = 0 and at b = 0 are PyTorch's: 0 where the limit is."""
+    if isinstance(b, (int, float)):
+        return PowNumber(b)(a)
+    return NumberPow(a)(b) if isinstance(a, (int, float)) else Pow()(a, b)
+
+
+# --- functions of one variable -----------------------------------------------------------------------------------
+
+
+def _sigmoid_forward(self, x):
+    xp = lib(x)
+    small = xp.exp(-abs(x))  # at most 1: no overflow, and full precision in both tails
+    return xp.where(x >= 0, 1.0, small) / (1.0 + small)
+
+
+exp = unary("exp", "e ** x", lambda self, x: lib(x).exp(x), lambda self, gy, y: gy * y)
+expm1 = unary("expm1", "e ** x - 1, exact near 0", lambda self, x: lib(x).expm1(x), lambda self, gy, y: gy * (y + 1))
+log = unary("log", "the natural logarithm", lambda self, x: lib(x).log(x), lambda self, gy, x: gy / x)
+log1p = unary("log1p", "log(1 + x), exact near 0", lambda self, x: lib(x).log1p(x), lambda self, gy, x: gy / (x + 1))
+sqrt = unary("sqrt", "the square root", lambda self, x: lib(x).sqrt(x), lambda self, gy, y: gy * 0.5 / y)
+sin = unary("sin", "sin x, x in radians", lambda self, x: lib(x).sin(x), lambda self, gy, x: gy * cos(x))
+cos = unary("cos", "cos x, x in radians", lambda self, x: lib(x).cos(x), lambda self, gy, x: -(gy * sin(x)))
+tanh = unary("tanh", "the hyperbolic tangent", lambda self, x: lib(x).tanh(x), lambda self, gy, y: gy * (1 - y * y))
+sigmoid = unary("sigmoid", "1 / (1 + e ** -x)", _sigmoid_forward, lambda self, gy, y: gy * (y * (1 - y)))
+erf = unary(
+    "erf",
+    "2 / sqrt(pi) times the integral of e ** -t**2 from 0 to x",
+    lambda self, x: backend[type(x)].erf(x),
+    lambda self, gy, x: gy * (2 / math.sqrt(math.pi) * exp(-(x * x))),
+)
+softplus = unary(
+    "softplus",
+    "log(1 + e ** x), without overflow",
+    lambda self, x: lib(x).logaddexp(x, 0.0),
+    lambda self, gy, x: gy * sigmoid(x),
+)
+abs = unary("abs", "|x|; gradient 0 at 0", lambda self, x: lib(x).abs(x), lambda self, gy, x: gy * sign(x), promote)
+sign = unary("sign", "-1, 0 or 1; gradient 0", lambda self, x: lib(x).sign(x), lambda self, gy: gy * 0, promote)
+relu = unary(
+    "relu",
+    "max(x, 0); gradient 0 at 0",
+    lambda self, x: lib(x).maximum(x, 0),
+    lambda self, gy, y: where(y > 0, gy, 0),
+    promote,
+)
+
+
+# --- choices -----------------------------------------------------------------------------------------------------
+
+
+class Where(Elementwise):
+    """y = a where condition, else b."""
+
+    def forward(self, condition, a, b):
+        if type(b) in (int, float) and b == 0 and hasattr(a, "dtype"):
+            return backend[type(a)].select(condition, a)
+        return lib(condition).where(condition, a, b)
+
+    def backward(self, gy, condition):
+        wants_a, wants_b = self.wants[1:]
+        return (
+            None,
+            None if wants_a is None else where(condition, gy, 0),
+            None if wants_b is None else where(condition, 0, gy),
+        )
+
+    def _promoted(self, arrays, y):
+        dtype = promote(arrays[1:])
+        if y.dtype == dtype:
+            return y
+        arrays[1:] = [lib(a).asarray(a, dtype) for a in arrays[1:]]
+        return self.forward(*arrays)
+
+
+def where(condition, a, b):
+    """a where `condition` (bools) is true, else b. Only the chosen side gets a gradient.
+
+    Shapes: condition, a, b broadcast.
+    Raises: DTypeError if condition is not bool.
+    """
+    if getattr(condition, "dtype", np.dtype(bool)) != bool:
+        raise DTypeError(f"where: condition must be bool, got {condition.dtype}; write x > 0 or x.bool()")
+    return Where()(condition, a, b)
+
+
+def _extremum_backward(beats):
+    def backward(self, gy, a, b):
+        half = where(a == b, gy * 0.5, 0)  # a tie is shared, as in PyTorch
+        return half + where(beats(a, b), gy, 0), half + where(beats(b, a), gy, 0)
+
+    return backward
+
+
+maximum = binary(
+    "maximum",
+    "the larger of a and b; a tie shares the gradient",
+    lambda self, a, b: lib(a).maximum(a, b),
+    _extremum_backward(operator.gt),
+)
+minimum = binary(
+    "minimum",
+    "the smaller of a and b; a tie shares the gradient",
+    lambda self, a, b: lib(a).minimum(a, b),
+    _extremum_backward(operator.lt),
+)
+
+
+class Clamp(Elementwise):
+    """y = min(max(x, low), high), for numbers or None."""
+
+    def __init__(self, low, high):
+        self.low, self.high = low, high
+
+    def dtype_rule(self, arrays):
+        return promote([*arrays, *(n for n in (self.low, self.high) if n is not None)])
+
+    def forward(self, x):
+        xp = lib(x)
+        y = x if self.low is None else xp.maximum(x, self.low)
+        return y if self.high is None else xp.minimum(y, self.high)
+
+    def backward(self, gy, x):
+        if self.low is not None:
+            gy = where(x >= self.low, gy, 0)
+        return gy if self.high is None else where(x <= self.high, gy, 0)
+
+
+def clamp(x, min=None, max=None):
+    """x, moved into [min, max]. The gradient passes inside and on the borders.
+
+    Args:   min, max - numbers, Variables that broadcast with x, or None for no border. max wins where min > max.
+    Raises: TypeError if both are None.
+    """
+    if min is None and max is None:
+        raise TypeError("clamp: give min, max or both")
+    if not hasattr(min, "shape") and not hasattr(max, "shape"):
+        return Clamp(min, max)(x)
+    if min is not None:
+        x = where(x < min, min, x)
+    return x if max is None else where(x > max, max, x)
+
+
+# --- comparisons and logic: bools, without gradients --------------------------------------------------------------
+
+
+def _plain(name, symbol, function):
+    """An operation without a gradient: on Variables it returns a Variable off the tape, on arrays an array."""
+
+    def operation(a, b):
+        try:
+            y = function(raw(a), raw(b))
+        except ValueError as error:
+            Elementwise.check(type(name, (), {"name": name})(), raw(a), raw(b))
+            raise error
+        return Variable(y) if isinstance(a, Variable) or isinstance(b, Variable) else y
+
+    operation.__name__ = operation.__qualname__ = name
+    operation.__doc__ = f"a {symbol} b, element by element. No gradient."
+    return operation
+
+
+lt = _plain("lt", "<", operator.lt)
+le = _plain("le", "<=", operator.le)
+gt = _plain("gt", ">", operator.gt)
+ge = _plain("ge", ">=", operator.ge)
+eq = _plain("eq", "==", operator.eq)
+ne = _plain("ne", "!=", operator.ne)
+bitwise_and = _plain("bitwise_and", "&", operator.and_)
+bitwise_or = _plain("bitwise_or", "|", operator.or_)
+bitwise_xor = _plain("bitwise_xor", "^", operator.xor)
+floor_divide = _plain("floor_divide", "//", operator.floordiv)
+remainder = _plain("remainder", "%", operator.mod)
+
+
+def _predicate(name, doc, function):
+    def operation(x):
+        y = function(raw(x))
+        return Variable(y) if isinstance(x, Variable) else y
+
+    operation.__name__ = operation.__qualname__ = name
+    operation.__doc__ = f"{doc}. No gradient."
+    return operation
+
+
+isnan = _predicate("isnan", "True where x is not a number", lambda x: lib(x).isnan(x))
+isinf = _predicate("isinf", "True where x is infinite", lambda x: lib(x).isinf(x))
+isfinite = _predicate("isfinite", "True where x is neither infinite nor NaN", lambda x: lib(x).isfinite(x))
+logical_not = _predicate("logical_not", "True where x is false or 0", lambda x: lib(x).logical_not(x))

@@ -1,0 +1,111 @@
+"""Matrix products. A GEMM takes its operands as they lie: transposed views are free."""
+
+from ..errors import DTypeError, ShapeError
+from ..tape.function import Function
+from .shape import reshape, transpose, unsqueeze
+
+
+def _same_dtype(name, x, other, what="weight"):
+    if x.dtype != other.dtype:
+        raise DTypeError(
+            f"{name}: x is {x.dtype}, {what} {other.dtype}; write x.to({what}.dtype), or convert the module"
+        )
+
+
+def _flat(x):
+    """(..., d) as (n, d)."""
+    return x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
+
+
+class MatMul(Function):
+    """y = a @ b.      Shapes: a (..., n, k), b (..., k, m) -> y (..., n, m); leading axes broadcast."""
+
+    name = "matmul"
+
+    def forward(self, a, b):
+        if a.dtype != b.dtype:
+            _same_dtype("matmul", a, b, "other")
+        return a @ b
+
+    def backward(self, gy, a, b):
+        wants_a, wants_b = self.wants
+        ga = None if wants_a is None else gy @ b.swapaxes(-1, -2)
+        return ga, None if wants_b is None else a.swapaxes(-1, -2) @ gy
+
+    def check(self, a, b):
+        if a.shape[-1] != b.shape[-2]:
+            raise ShapeError(f"matmul: a has {a.shape[-1]} columns, b {b.shape[-2]} rows; a is {a.shape}, b {b.shape}")
+        raise ShapeError(f"matmul: the leading axes of a {a.shape} and b {b.shape} do not broadcast")
+
+
+def matmul(a, b):
+    """The matrix product a @ b, as PyTorch and NumPy define it: one axis counts as a row (a) or a column (b).
+
+    Shapes: a (..., n, k), b (..., k, m) -> (..., n, m), where leading axes broadcast; a (k), b (k) -> ().
+    Raises: ShapeError if the inner sizes differ; DTypeError if the dtypes differ.
+    """
+    if a.ndim == 0 or b.ndim == 0:
+        raise ShapeError(f"matmul: both need at least one axis; a is {a.shape}, b {b.shape}; write a * b")
+    if a.ndim == 1 or b.ndim == 1:
+        if a.shape[-1] != b.shape[0 if b.ndim == 1 else -2]:
+            raise ShapeError(f"matmul: the inner sizes differ; a is {a.shape}, b {b.shape}")
+        y = MatMul()(unsqueeze(a, 0) if a.ndim == 1 else a, unsqueeze(b, 1) if b.ndim == 1 else b)
+        shape = y.shape[:-2] + (() if a.ndim == 1 else y.shape[-2:-1]) + (() if b.ndim == 1 else y.shape[-1:])
+        return reshape(y, shape)
+    if b.ndim == 2 and a.ndim > 2:  # one large GEMM instead of many small ones
+        if a.shape[-1] != b.shape[0]:
+            MatMul().check(a, b)
+        return reshape(MatMul()(reshape(a, (-1, a.shape[-1])), b), (*a.shape[:-1], b.shape[1]))
+    return MatMul()(a, b)
+
+
+class Linear(Function):
+    """y = x weight^T + bias.      Shapes: x (..., i), weight (o, i), bias (o) -> y (..., o)."""
+
+    def forward(self, x, weight, bias):
+        if x.dtype != weight.dtype:
+            _same_dtype("linear", x, weight)
+        y = _flat(x) @ weight.swapaxes(0, 1)
+        if bias is not None:
+            y += bias
+        return y if x.ndim == 2 else y.reshape(*x.shape[:-1], -1)
+
+    def backward(self, gy, x, weight):
+        wants_x, wants_weight, wants_bias = self.wants
+        flat = _flat(gy)
+        return (
+            None if wants_x is None else (flat @ weight).reshape(x.shape),
+            None if wants_weight is None else flat.swapaxes(0, 1) @ _flat(x),
+            None if wants_bias is None else flat.sum(axis=0),
+        )
+
+    def check(self, x, weight, bias):
+        if weight.ndim != 2:
+            raise ShapeError(f"linear: weight must be (out_features, in_features), and is {weight.shape}")
+        if x.ndim == 0 or x.shape[-1] != weight.shape[1]:
+            n = x.shape[-1] if x.ndim else "no"
+            raise ShapeError(
+                f"linear: x has {n} features, weight expects {weight.shape[1]}; x is {x.shape}, weight {weight.shape}"
+            )
+        if bias is not None and bias.shape != weight.shape[:1]:
+            raise ShapeError(f"linear: bias must be ({weight.shape[0]},) to match weight {weight.shape}, got {bias.shape}")
+
+
+def linear(x, weight, bias=None):
+    """y = x weight^T + bias.
+
+    Shapes: x (..., in), weight (out, in), bias (out) -> y (..., out).
+    Raises: ShapeError if the features do not fit; DTypeError if the dtypes differ.
+    """
+    if x.ndim == 1:
+        return reshape(Linear()(unsqueeze(x, 0), weight, bias), -1)
+    if bias is not None and bias.shape != weight.shape[:1]:
+        Linear().check(x, weight, bias)
+    return Linear()(x, weight, bias)
+
+
+def t(x):
+    """The transpose of a matrix; x itself with fewer axes."""
+    if x.ndim > 2:
+        raise ShapeError(f"t: expected at most 2 axes, got {x.shape}; write x.transpose(-1, -2)")
+    return transpose(x, 0, 1) if x.ndim == 2 else x

@@ -1,0 +1,192 @@
+"""Losses. Each takes reduction "mean", "sum" or "none"."""
+
+from ..errors import DTypeError, IndexRangeError, ShapeError
+from ..tape.function import Function
+from ..tape.variable import Variable, as_array, raw
+from .activation import log_softmax
+from .elementwise import clamp, exp, lib, softplus
+from .index import take_along_dim
+from .reduce import logsumexp, mean, sum
+from .shape import flatten, permute, reshape
+
+
+def _reduced(name, loss, reduction):
+    if reduction == "mean":
+        return mean(loss)
+    if reduction == "sum":
+        return sum(loss)
+    if reduction == "none":
+        return loss
+    raise ValueError(f'{name}: reduction must be "mean", "sum" or "none", got {reduction!r}')
+
+
+class CrossEntropy(Function):
+    """y[i] = log sum e**x[i] - (1 - s) x[i, target[i]] - s mean x[i],   times scale[i]; s is label smoothing.
+
+    gx[i] = gy[i] scale[i] (softmax(x[i]) - (1 - s) onehot(target[i]) - s/c).   Shapes: x (n, c), target, scale (n).
+    """
+
+    residuals = ("lse",)
+
+    def __init__(self, smoothing):
+        self.smoothing = smoothing
+
+    def forward(self, x, target, scale):
+        xp = lib(x)
+        top = x.max(axis=1, keepdims=True)
+        lse = xp.log(xp.exp(x - top).sum(axis=1, keepdims=True)) + top
+        y = lse[:, 0] - x[xp.arange(len(x)), target] * (1 - self.smoothing)
+        if self.smoothing:
+            y -= x.mean(axis=1) * self.smoothing
+        return (y if scale is None else y * scale), lse
+
+    def backward(self, gy, x, target, scale, lse):
+        xp = lib(x)
+        gx = xp.exp(x - lse)
+        gx[xp.arange(len(x)), target] -= 1 - self.smoothing
+        if self.smoothing:
+            gx -= self.smoothing / x.shape[1]
+        gx *= (gy if scale is None else gy * scale).reshape(-1, 1)
+        return gx, None, None
+
+    def definition(self, x, target, scale):
+        y = logsumexp(x, 1) - take_along_dim(x, target.reshape(-1, 1), 1).reshape(-1) * (1 - self.smoothing)
+        y = y - mean(x, 1) * self.smoothing
+        return y if scale is None else y * scale
+
+
+def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean", label_smoothing=0.0):
+    """- log softmax(input)[target], for scores that are not yet normalized (logits).
+
+    Shapes: input (n, c), (c) or (n, c, ...) with target (n), () or (n, ...) of class numbers; or target of input's
+            shape and a float dtype: probabilities. Result: (), or target's shape without the class axis for "none".
+    Args:   weight - one factor per class, (c); "mean" then divides by the sum of the factors used.
+            ignore_index - a class number that does not count. label_smoothing - between 0 and 1.
+    Raises: ShapeError; DTypeError for class numbers that are not integers; IndexRangeError for one outside of 0..c-1.
+    """
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"cross_entropy: label_smoothing must be between 0 and 1, got {label_smoothing}")
+    labels = as_array(target)
+    if labels.shape == input.shape and labels.dtype.kind == "f":
+        return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
+    x, labels, shape = _rows("cross_entropy", input, labels)
+    weight = None if weight is None else raw(weight).astype(x.dtype, copy=False)
+    labels, scale, total = _class_scale("cross_entropy", x, labels, weight, ignore_index)
+    if weight is not None and label_smoothing:  # the smoothed part is weighted by every class, not by the target's
+        log_p = log_softmax(x, 1)
+        keep = 1 if scale is None else (scale != 0).astype(log_p.dtype)
+        sharp = nll_loss(log_p, labels, weight, ignore_index, "none")
+        loss = sharp * (1 - label_smoothing) - sum(log_p * weight, 1) * keep * (label_smoothing / x.shape[1])
+    else:
+        loss = CrossEntropy(label_smoothing)(x, labels, scale)
+    return _finish("cross_entropy", loss, reduction, total, shape)
+
+
+def _finish(name, loss, reduction, total, shape):
+    if reduction == "mean" and total is not None:
+        return sum(loss) / total
+    loss = _reduced(name, loss, reduction)
+    return reshape(loss, shape) if reduction == "none" else loss
+
+
+def nll_loss(input, target, weight=None, ignore_index=-100, reduction="mean"):
+    """- input[target], for log-probabilities. Shapes, arguments and errors as cross_entropy, class numbers only."""
+    x, labels, shape = _rows("nll_loss", input, as_array(target))
+    labels, scale, total = _class_scale("nll_loss", x, labels, weight, ignore_index)
+    loss = -reshape(take_along_dim(x, labels.reshape(-1, 1), 1), -1)
+    return _finish("nll_loss", loss if scale is None else loss * scale, reduction, total, shape)
+
+
+def _rows(name, x, labels):
+    """(rows (n, c), labels (n), the shape of the labels), from classes on axis 1, or on the only axis."""
+    if labels.dtype.kind not in "iu":
+        raise DTypeError(
+            f"{name}: the target must hold class numbers (int64), and is {labels.dtype} of shape {labels.shape}; "
+            f"write target.long(), or give probabilities of x's shape {x.shape}"
+        )
+    expected = x.shape[:1] + x.shape[2:] if x.ndim > 1 else ()
+    if x.ndim == 0 or labels.shape != expected:
+        raise ShapeError(
+            f"{name}: x (n, c, ...) needs a target (n, ...); x is {x.shape}, so target must be {expected}, "
+            f"and is {labels.shape}"
+        )
+    if x.ndim == 1:
+        return reshape(x, (1, -1)), labels.reshape(1), ()
+    if x.ndim > 2:
+        x = flatten(permute(x, (0, *range(2, x.ndim), 1)), 0, -2)
+    return x, labels.reshape(-1), expected
+
+
+def _class_scale(name, x, labels, weight, ignore_index):
+    """(labels, factor per row or None, their sum or None): from class weights and ignored rows. Checks the labels."""
+    c = x.shape[1]
+    ignored = None
+    if labels.size and not (labels.min() >= 0 and labels.max() < c):
+        ignored = labels == ignore_index
+        labels = labels.copy()
+        labels[ignored] = 0
+        if not (labels.min() >= 0 and labels.max() < c):
+            wrong = labels.max() if labels.max() >= c else labels.min()
+            raise IndexRangeError(f"{name}: target {wrong} is outside of the {c} classes 0..{c - 1}; x is {x.shape}")
+    elif ignore_index >= 0:
+        ignored = labels == ignore_index
+    if weight is None and ignored is None:
+        return labels, None, None
+    array = raw(x)
+    if weight is None:
+        scale = (~ignored).astype(array.dtype)
+    else:
+        factors = raw(weight)
+        if factors.shape != (c,):
+            raise ShapeError(f"{name}: weight must have one factor for each of the {c} classes, got {factors.shape}")
+        scale = factors.astype(array.dtype, copy=False)[labels]
+        scale = scale if ignored is None else scale * ~ignored
+    return labels, scale, scale.sum()
+
+
+def _soft_cross_entropy(x, target, weight, reduction, smoothing):
+    axis = 1 if x.ndim > 1 else 0
+    if smoothing:
+        target = target * (1 - smoothing) + smoothing / x.shape[axis]
+    loss = log_softmax(x, axis) * target
+    if weight is not None:
+        loss = loss * reshape(weight, (-1, *(1,) * (x.ndim - axis - 1)))
+    loss = -sum(loss, axis)
+    return sum(loss) / max(1, raw(loss).size) if reduction == "mean" else _reduced("cross_entropy", loss, reduction)
+
+
+def _same_shape(name, x, target):
+    if x.shape != target.shape:
+        raise ShapeError(
+            f"{name}: x is {x.shape}, target {target.shape}; they must be equal: broadcasting here is nearly always a "
+            "mistake. Write target.reshape(x.shape) or x.squeeze()"
+        )
+
+
+def mse_loss(input, target, reduction="mean"):
+    """(input - target) ** 2.
+
+    Shapes: input and target the same. Raises: ShapeError where they differ.
+    """
+    target = target if isinstance(target, Variable) else as_array(target)
+    _same_shape("mse_loss", input, target)
+    difference = input - target
+    return _reduced("mse_loss", difference * difference, reduction)
+
+
+def binary_cross_entropy_with_logits(input, target, weight=None, reduction="mean", pos_weight=None):
+    """- target log sigmoid(input) - (1 - target) log(1 - sigmoid(input)), without overflow.
+
+    Shapes: input and target (floats in 0..1) the same; weight broadcasts with them; pos_weight too: a factor on the
+            positive part. Raises: ShapeError where they differ, DTypeError for a target that is not float.
+    """
+    target = target if isinstance(target, Variable) else as_array(target)
+    name = "binary_cross_entropy_with_logits"
+    _same_shape(name, input, target)
+    if target.dtype.kind != "f":
+        raise DTypeError(f"{name}: the target must be float, and is {target.dtype}; write target.float()")
+    if pos_weight is None:
+        loss = softplus(input) - input * target
+    else:
+        loss = input * (1 - target) + softplus(-input) * (target * (pos_weight - 1) + 1)
+    return _reduced(name, loss if weight is None else loss * weight, reduction)

@@ -1,0 +1,135 @@
+"""Normalization. One fused operation under batch_norm, layer_norm and group_norm; they differ in the axes."""
+
+import math
+
+from ..errors import ShapeError
+from ..tape.function import Function
+from ..tape.variable import raw
+from .elementwise import lib, sqrt
+from .reduce import mean
+from .shape import reshape
+
+
+class Normalize(Function):
+    """y = (x - mean) * rstd * weight + bias,   rstd = (var + eps) ** -0.5, over `axes`.
+
+        xhat = (x - mean) * rstd,   g = gy * weight
+        gx = rstd * (g - mean(g) - xhat * mean(g * xhat));   gweight = sum(gy * xhat);   gbias = sum(gy)
+
+    Shapes: weight and bias (or None) broadcast with x.      Source: arXiv:1502.03167 and arXiv:1607.06450.
+    """
+
+    residuals = ("mean", "rstd")
+
+    def __init__(self, axes, eps):
+        self.axes, self.eps = axes, eps
+
+    def forward(self, x, weight, bias):
+        average = x.mean(axis=self.axes, keepdims=True)
+        y = x - average
+        rstd = 1 / lib(x).sqrt(self.average(y, y) + self.eps)
+        y *= rstd if weight is None or weight.shape != rstd.shape else rstd * weight
+        if weight is not None and weight.shape != rstd.shape:
+            y *= weight
+        if bias is not None:
+            y += bias
+        return y, average, rstd
+
+    def average(self, a, b):
+        """The mean of a * b over the axes."""
+        return (a * b).mean(axis=self.axes, keepdims=True)
+
+    def backward(self, gy, x, weight, bias, mean, rstd):
+        wants_x, wants_weight, wants_bias = self.wants
+        xhat = (x - mean) * rstd
+        gx = None
+        if wants_x is not None:
+            g = gy if weight is None else gy * weight
+            gx = xhat * self.average(g, xhat)
+            gx += g.mean(axis=self.axes, keepdims=True)
+            gx = (g - gx) * rstd
+        return gx, None if wants_weight is None else gy * xhat, None if wants_bias is None else gy
+
+    def definition(self, x, weight, bias):
+        centered = x - mean(x, self.axes, keepdim=True)
+        y = centered / sqrt(mean(centered * centered, self.axes, keepdim=True) + self.eps)
+        y = y if weight is None else y * weight
+        return y if bias is None else y + bias
+
+    def check(self, x, weight, bias):
+        for name, p in (("weight", weight), ("bias", bias)):
+            if p is not None and p.dtype != x.dtype:
+                raise ShapeError(f"normalize: {name} is {p.dtype}, x {x.dtype}")
+
+
+def _per_channel(name, what, p, x):
+    """A (c,) parameter shaped to broadcast over (n, c, ...)."""
+    if p is None:
+        return None
+    if p.shape != (x.shape[1],):
+        raise ShapeError(f"{name}: {what} must be ({x.shape[1]},) for the channels of x {x.shape}, got {p.shape}")
+    return reshape(p, (-1, *(1,) * (x.ndim - 2)))
+
+
+def batch_norm(
+    input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5
+):
+    """Each channel normalized over the batch (training), or by the running statistics.
+
+    Shapes: input (n, c) or (n, c, ...); running_mean, running_var, weight, bias (c) or None.
+    Args:   momentum - how much of the running statistics each batch replaces; they are updated when training.
+    Raises: ShapeError if a parameter does not match the channels, or training sees one value per channel.
+    Source: arXiv:1502.03167. The running variance is unbiased, the one that normalizes is not, as in PyTorch.
+    """
+    if input.ndim < 2:
+        raise ShapeError(f"batch_norm: expected (n, c) or (n, c, ...), got {input.shape}")
+    w, b = _per_channel("batch_norm", "weight", weight, input), _per_channel("batch_norm", "bias", bias, input)
+    if not training:
+        if running_mean is None or running_var is None:
+            raise ShapeError("batch_norm: outside of training, running_mean and running_var must be given")
+        center = _per_channel("batch_norm", "running_mean", running_mean, input)
+        scale = 1 / sqrt(_per_channel("batch_norm", "running_var", running_var, input) + eps)
+        y = (input - center) * (scale if w is None else scale * w)
+        return y if b is None else y + b
+    n = math.prod(input.shape) // max(1, input.shape[1])
+    if n <= 1:
+        raise ShapeError(f"batch_norm: training needs more than one value per channel; x is {input.shape}")
+    axes = (0, *range(2, input.ndim))
+    if running_mean is not None and momentum:
+        x = raw(input)
+        # In new memory: overwriting the old would make the tape look twice at every node of the step.
+        for running, now in ((running_mean, x.mean(axis=axes)), (running_var, x.var(axis=axes, ddof=1))):
+            running.data = (running.data * (1 - momentum) + now * momentum).astype(running.dtype, copy=False)
+    return Normalize(axes, eps)(input, w, b)
+
+
+def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
+    """The last axes, of sizes normalized_shape, normalized for each of the leading ones.
+
+    Shapes: input (..., *normalized_shape); weight, bias normalized_shape or None.
+    Raises: ShapeError if the shapes do not match.      Source: arXiv:1607.06450.
+    """
+    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    if not shape or input.shape[-len(shape) :] != shape:
+        raise ShapeError(f"layer_norm: x must end in normalized_shape {shape}, and is {input.shape}")
+    for what, p in (("weight", weight), ("bias", bias)):
+        if p is not None and p.shape != shape:
+            raise ShapeError(f"layer_norm: {what} must be {shape} like normalized_shape, got {p.shape}")
+    return Normalize(tuple(range(input.ndim - len(shape), input.ndim)), eps)(input, weight, bias)
+
+
+def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
+    """The channels in num_groups groups, each group of each image normalized.
+
+    Shapes: input (n, c, ...); weight, bias (c) or None.
+    Raises: ShapeError if num_groups does not divide c.      Source: arXiv:1803.08494.
+    """
+    if input.ndim < 2 or num_groups < 1 or input.shape[1] % num_groups:
+        raise ShapeError(f"group_norm: num_groups {num_groups} must divide the channels of x {input.shape}")
+    n, c = input.shape[:2]
+    w, b = (_per_channel("group_norm", what, p, input) for what, p in (("weight", weight), ("bias", bias)))
+    inside = (1,) * (input.ndim - 2)
+    grouped = (num_groups, c // num_groups, *inside)
+    x = reshape(input, (n, num_groups, c // num_groups, *input.shape[2:]))
+    w, b = None if w is None else reshape(w, grouped), None if b is None else reshape(b, grouped)
+    return reshape(Normalize(tuple(range(2, x.ndim)), eps)(x, w, b), input.shape)

@@ -1,0 +1,213 @@
+"""Over axes: sums, means, variances, extremes, and where they are."""
+
+import math
+from collections import namedtuple
+
+from ..dtypes import float16, float32
+from ..errors import DTypeError, IndexRangeError, ShapeError
+from ..tape.function import Function
+from ..tape.variable import Variable, raw
+from .elementwise import exp, lib, sqrt
+from .index import take_along_dim
+from .shape import axes_of, expand
+
+Extremes = namedtuple("Extremes", "values indices")
+
+
+class Reduction(Function):
+    """A function that takes out `axes` (a tuple), or leaves them at size 1 with keepdim."""
+
+    def __init__(self, axes, keepdim):
+        self.axes, self.keepdim = axes, keepdim
+
+    def spread(self, y):
+        """`y`, of the output's shape, with the axes back at size 1."""
+        return y if self.keepdim or not self.axes else y.reshape(self.kept)
+
+    def remember(self, x):
+        self.full = x.shape
+        self.kept = tuple(1 if i in self.axes else n for i, n in enumerate(x.shape))
+
+
+    def total(self, x):
+        axes = None if len(self.axes) == x.ndim else self.axes
+        if x.dtype == float16:  # added up in float32, as PyTorch does
+            return x.sum(axis=axes, keepdims=self.keepdim, dtype=float32).astype(float16)
+        return x.sum(axis=axes, keepdims=self.keepdim)
+
+
+class Sum(Reduction):
+    """y = the sum of x over axes."""
+
+    def forward(self, x):
+        self.remember(x)
+        return self.total(x)
+
+    def backward(self, gy):
+        return expand(self.spread(gy), self.full)
+
+
+class Mean(Reduction):
+    """y = the mean of x over axes."""
+
+    def forward(self, x):
+        self.remember(x)
+        if x.dtype.kind != "f":
+            raise DTypeError(f"mean: expected floats, got {x.dtype}; write x.float().mean()")
+        self.n = math.prod(self.full[i] for i in self.axes)
+        return self.total(x) * (1.0 / self.n if self.n else math.nan)
+
+    def backward(self, gy):
+        return expand(self.spread(gy) * (1.0 / self.n if self.n else math.nan), self.full)
+
+
+class Amax(Reduction):
+    """y = the largest element over axes. Equal ones share the gradient."""
+
+    method = "max"
+
+    def forward(self, x):
+        self.remember(x)
+        return getattr(x, self.method)(axis=self.axes, keepdims=self.keepdim)
+
+    def backward(self, gy, x, y):
+        mask = (x == self.spread(y)).astype(gy.dtype)
+        return self.spread(gy) * (mask / mask.sum(axis=self.axes, keepdims=True))
+
+    def check(self, x):
+        if not x.size:
+            raise ShapeError(f"{self.name}: x {x.shape} has no elements over axes {self.axes}")
+
+
+class Amin(Amax):
+    """y = the smallest element over axes. Equal ones share the gradient."""
+
+    method = "min"
+
+
+class LogSumExp(Reduction):
+    """y = log sum e**x, without overflow."""
+
+    def forward(self, x):
+        self.remember(x)
+        xp = lib(x)
+        top = x.max(axis=self.axes, keepdims=True)
+        top = xp.where(xp.isfinite(top), top, 0)
+        y = xp.log(xp.exp(x - top).sum(axis=self.axes, keepdims=True)) + top
+        return y if self.keepdim else y.reshape([n for i, n in enumerate(x.shape) if i not in self.axes])
+
+    def backward(self, gy, x, y):
+        return self.spread(gy) * exp(x - self.spread(y))
+
+
+def sum(x, dim=None, keepdim=False, dtype=None):
+    """The sum over `dim` (an axis, several, or None for all).
+
+    Args: keepdim - leave the axes at size 1. dtype - convert x first. Bools and integers add up as int64.
+    """
+    return Sum(axes_of("sum", x, dim), keepdim)(x if dtype is None else x.astype(dtype))
+
+
+def mean(x, dim=None, keepdim=False):
+    """The mean over `dim` (an axis, several, or None for all). Raises DTypeError for integers."""
+    return Mean(axes_of("mean", x, dim), keepdim)(x)
+
+
+def var(x, dim=None, unbiased=True, keepdim=False, *, correction=None):
+    """The variance over `dim`: the squared distance from the mean, summed and divided by n - correction.
+
+    Args: unbiased - correction 1 if true, else 0; `correction`, where given, decides.
+    """
+    axes = axes_of("var", x, dim)
+    correction = correction if correction is not None else 1 if unbiased else 0
+    n = math.prod(x.shape[i] for i in axes)
+    centered = x - mean(x, axes, keepdim=True)
+    total = sum(centered * centered, axes, keepdim)
+    return total / (n - correction) if n > correction else total * math.nan
+
+
+def std(x, dim=None, unbiased=True, keepdim=False, *, correction=None):
+    """The standard deviation over `dim`: the root of `var`."""
+    return sqrt(var(x, dim, unbiased, keepdim, correction=correction))
+
+
+def logsumexp(x, dim, keepdim=False):
+    """log of the sum of e**x over `dim`, without overflow."""
+    return LogSumExp(axes_of("logsumexp", x, dim), keepdim)(x)
+
+
+def amax(x, dim=None, keepdim=False):
+    """The largest element over `dim`. Equal ones share the gradient."""
+    return Amax(axes_of("amax", x, dim), keepdim)(x)
+
+
+def amin(x, dim=None, keepdim=False):
+    """The smallest element over `dim`. Equal ones share the gradient."""
+    return Amin(axes_of("amin", x, dim), keepdim)(x)
+
+
+def max(x, dim=None, keepdim=False):
+    """The largest element of all; with an int `dim`, (values, indices) along it; with another Variable, `maximum`.
+
+    Without dim, equal elements share the gradient; along dim it goes to the element at `indices`. As in PyTorch.
+    """
+    return _extreme(x, dim, keepdim, amax, argmax, "maximum")
+
+
+def min(x, dim=None, keepdim=False):
+    """The smallest element of all; with an int `dim`, (values, indices) along it; with another Variable, `minimum`."""
+    return _extreme(x, dim, keepdim, amin, argmin, "minimum")
+
+
+def _extreme(x, dim, keepdim, over_all, where_is, between):
+    if dim is None:
+        return over_all(x)
+    if not isinstance(dim, int):
+        from . import elementwise  # noqa: PLC0415 - the rare two-operand form
+
+        return getattr(elementwise, between)(x, dim)
+    indices = where_is(x, dim, keepdim=True)
+    values = take_along_dim(x, indices, dim)
+    return Extremes(values, indices) if keepdim else Extremes(values.squeeze(dim), indices.squeeze(dim))
+
+
+def argmax(x, dim=None, keepdim=False):
+    """The index (int64) of the largest element along `dim`, or in the flattened x. The first of equal ones."""
+    return _arg("argmax", x, dim, keepdim)
+
+
+def argmin(x, dim=None, keepdim=False):
+    """The index (int64) of the smallest element along `dim`, or in the flattened x. The first of equal ones."""
+    return _arg("argmin", x, dim, keepdim)
+
+
+def _arg(name, x, dim, keepdim):
+    array = raw(x)
+    if dim is not None:
+        (dim,) = axes_of(name, x, dim)
+    if array.size == 0 and (dim is None or array.shape[dim] == 0):
+        raise IndexRangeError(f"{name}: x {array.shape} has no elements to choose from")
+    if dim is None:
+        index = array.reshape(-1)
+        index = getattr(index, name)(axis=0)
+        index = index.reshape((1,) * array.ndim) if keepdim else index
+    else:
+        index = getattr(array, name)(axis=dim)
+        if keepdim:
+            index = lib(array).expand_dims(index, dim)
+    return Variable(index) if isinstance(x, Variable) else index
+
+
+def _truth(name):
+    def operation(x, dim=None, keepdim=False):
+        array = raw(x)
+        y = getattr(array, name)(axis=axes_of(name, x, dim), keepdims=keepdim)
+        return Variable(y) if isinstance(x, Variable) else y
+
+    operation.__name__ = operation.__qualname__ = name
+    operation.__doc__ = f"True where {name} of the elements over `dim` (None: of all) are true or not 0. No gradient."
+    return operation
+
+
+all = _truth("all")
+any = _truth("any")

@@ -1,0 +1,255 @@
+"""What Python, NumPy and PyTorch users expect of a Variable beyond its operations: conversion, display, filling."""
+
+import numpy as np
+
+from .backend import backend, find_device
+from .errors import DTypeError, GraphError, ShapeError
+from .ops import shape
+from .ops.random import generator as host_generator
+from .tape import Variable, as_array, raw, write
+
+# --- to other types and places -----------------------------------------------------------------------------------
+
+
+def to(self, *args, dtype=None, device=None, non_blocking=False, copy=False):
+    """This Variable in another dtype, on another device, or both: `x.to(mg.float64)`, `x.to("cpu")`, `x.to(other)`.
+
+    Returns x itself where nothing changes. Gradients pass through.
+    """
+    for arg in args:
+        if isinstance(arg, Variable):
+            dtype, device = arg.dtype, arg.device
+        elif isinstance(arg, str):
+            device = arg
+        else:
+            dtype = arg
+    if device is not None:
+        find_device(device)
+    if dtype is not None and np.dtype(dtype) != self.dtype:
+        return astype(self, dtype)
+    return shape.clone(self) if copy else self
+
+
+def astype(self, dtype):
+    """This Variable in another dtype. Gradients pass through between floats."""
+    target = np.dtype(dtype)
+    if target == self.dtype:
+        return self
+    if target.kind not in "fiub":
+        raise DTypeError(f"to: dtype {target} is not supported: minigrad knows bools, integers and floats")
+    return shape.Cast(target)(self) if target.kind == "f" else Variable(self.data.astype(target))
+
+
+def _caster(name):
+    def method(self):
+        return astype(self, name)
+
+    method.__doc__ = f"This Variable as {name}; itself where it is."
+    return method
+
+
+def cuda(self, device=None):
+    """This Variable on a CUDA device. Raises DeviceError where there is none."""
+    return to(self, device="cuda" if device is None else f"cuda:{device}" if isinstance(device, int) else device)
+
+
+def numpy(self, *, force=False):
+    """The array on the host, sharing memory where that is possible.
+
+    Raises: GraphError for a Variable that requires grad, unless forced: a gradient would be lost.
+    """
+    if self.tracked and not force:
+        raise GraphError("numpy: this Variable requires grad; write x.detach().numpy()")
+    return backend[type(self.data)].to_numpy(self.data)
+
+
+def item(self):
+    """The value of a Variable of one element, as a Python number. Waits for the device."""
+    if self.data.size != 1:
+        raise ShapeError(f"item: only one element can be a Python number, and this Variable has shape {self.shape}")
+    return self.data.item()
+
+
+def tolist(self):
+    """The values as nested lists of Python numbers."""
+    return self.data.tolist()
+
+
+def _number(kind):
+    return lambda self: kind(item(self))
+
+
+def _index(self):
+    if self.data.dtype.kind not in "iu" or self.data.size != 1:
+        raise TypeError(f"only an integer of one element can be an index, and this is {self.dtype} {self.shape}")
+    return int(self.data.item())
+
+
+def _bool(self):
+    if self.data.size != 1:
+        raise ShapeError(
+            f"bool: the truth of {self.data.size} elements is not defined; write x.any() or x.all(); x is {self.shape}"
+        )
+    return bool(self.data.item())
+
+
+def _array(self, dtype=None, copy=None):
+    """np.asarray(v): the values, without their history."""
+    array = backend[type(self.data)].to_numpy(self.data)
+    if dtype is not None and array.dtype != dtype:
+        return array.astype(dtype)
+    return array.copy() if copy else array
+
+
+def _len(self):
+    if not self.data.ndim:
+        raise TypeError("len: a Variable without axes has no length")
+    return self.data.shape[0]
+
+
+def _iter(self):
+    return iter(shape.unbind(self, 0)) if _len(self) else iter(())
+
+
+def _contains(self, value):
+    return bool((self.data == raw(value)).any())
+
+
+def _deepcopy(self, memo):
+    if self.creator is not None:
+        raise GraphError("deepcopy: only leaves can be copied with their flags; write x.detach().clone()")
+    twin = type(self).__new__(type(self))
+    twin.data, twin.creator, twin.tracked = self.data.copy(), None, self.tracked
+    twin.grad = None if self.grad is None else Variable(self.grad.data.copy())
+    twin.__dict__.update(self.__dict__)
+    twin.__dict__.pop("hooks", None)
+    memo[id(self)] = twin
+    return twin
+
+
+# --- display -----------------------------------------------------------------------------------------------------
+
+
+def _repr(self):
+    kind = type(self).__name__
+    values = np.array2string(
+        backend[type(self.data)].to_numpy(self.data), separator=", ", prefix=f"{kind}(", threshold=1000, precision=4
+    )
+    facts = [values]
+    if self.data.size == 0:
+        facts.append(f"shape={self.shape}")
+    if self.dtype not in (np.float32, np.int64, np.bool_):
+        facts.append(f"dtype={self.dtype}")
+    if self.creator is not None:
+        facts.append(f"creator=<{type(self.creator).__name__}>")
+    elif self.tracked:
+        facts.append("requires_grad=True")
+    return f"{kind}({', '.join(facts)})"
+
+
+def _format(self, spec):
+    return format(self.data.item(), spec) if spec and self.data.size == 1 else format(repr(self), spec)
+
+
+# --- filling: in place, off the tape -----------------------------------------------------------------------------
+
+
+def fill_(self, value):
+    """Write `value` everywhere."""
+    write("fill_", self, lambda x: Variable(np.broadcast_to(as_array(value).astype(x.dtype), x.shape)))
+    return self
+
+
+def zero_(self):
+    """Write 0 everywhere."""
+    return fill_(self, 0)
+
+
+def copy_(self, source):
+    """Write the values of `source`, which broadcasts to this shape. Gradients flow to it."""
+    source = source if isinstance(source, Variable) else Variable(source)
+    write("copy_", self, lambda x, s: shape.expand(astype(s, x.dtype), x.shape) + 0, source)
+    return self
+
+
+def uniform_(self, low=0.0, high=1.0, *, generator=None):
+    """Write numbers drawn uniformly from [low, high)."""
+    return _draw("uniform_", self, (generator or host_generator()).uniform, low, high)
+
+
+def normal_(self, mean=0.0, std=1.0, *, generator=None):
+    """Write numbers drawn from the normal distribution."""
+    return _draw("normal_", self, (generator or host_generator()).normal, mean, std)
+
+
+def _draw(name, self, draw, *parameters):
+    values = np.asarray(draw(*parameters, self.shape))
+    write(name, self, lambda x: Variable(backend[type(x.data)].xp.asarray(values, x.dtype)))
+    return self
+
+
+def requires_grad_(self, requires_grad=True):
+    """Set requires_grad, and return this Variable."""
+    self.requires_grad = requires_grad
+    return self
+
+
+def detach_(self):
+    """Forget the history of this Variable itself."""
+    self.creator, self.tracked = None, False
+    return self
+
+
+# --- the table ---------------------------------------------------------------------------------------------------
+
+PROPERTIES = {
+    "device": lambda self: backend[type(self.data)].device,
+    "T": lambda self: shape.permute(self, *range(self.ndim - 1, -1, -1)),
+    "mT": lambda self: shape.transpose(self, -2, -1),
+    "nbytes": lambda self: self.data.nbytes,
+    "itemsize": lambda self: self.data.itemsize,
+}
+
+METHODS = {
+    "to": to,
+    "astype": astype,
+    "type_as": lambda self, other: astype(self, other.dtype),
+    **{name: _caster(dtype) for name, dtype in {
+        "half": "float16", "float": "float32", "double": "float64", "long": "int64", "int": "int32", "bool": "bool",
+    }.items()},
+    "cpu": lambda self: to(self, device="cpu"),
+    "cuda": cuda,
+    "numpy": numpy,
+    "item": item,
+    "tolist": tolist,
+    "size": lambda self, dim=None: self.shape if dim is None else self.shape[dim],
+    "dim": lambda self: self.ndim,
+    "numel": lambda self: self.data.size,
+    "nelement": lambda self: self.data.size,
+    "element_size": lambda self: self.data.itemsize,
+    "contiguous": lambda self: self if self.data.flags.c_contiguous else shape.clone(self),
+    "is_contiguous": lambda self: self.data.flags.c_contiguous,
+    "is_floating_point": lambda self: self.data.dtype.kind == "f",
+    "expand_as": lambda self, other: shape.expand(self, other.shape),
+    "reshape_as": lambda self, other: shape.reshape(self, other.shape),
+    "view_as": lambda self, other: shape.reshape(self, other.shape),
+    "fill_": fill_,
+    "zero_": zero_,
+    "copy_": copy_,
+    "uniform_": uniform_,
+    "normal_": normal_,
+    "requires_grad_": requires_grad_,
+    "detach_": detach_,
+    "__len__": _len,
+    "__iter__": _iter,
+    "__contains__": _contains,
+    "__bool__": _bool,
+    "__float__": _number(float),
+    "__int__": _number(int),
+    "__index__": _index,
+    "__array__": _array,
+    "__deepcopy__": _deepcopy,
+    "__repr__": _repr,
+    "__format__": _format,
+    **{name: property(get) for name, get in PROPERTIES.items()},
+}

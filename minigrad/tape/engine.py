@@ -1,0 +1,287 @@
+"""The engine: gradients flow from the outputs back to the leaves, node by node, in reverse order of creation."""
+
+import sys
+from heapq import heapify, heappop, heappush
+
+import numpy as np
+
+from ..errors import GraphError, ShapeError
+from .function import Alias, Function, Output
+from .modes import enable_grad, no_grad
+from .variable import Variable
+from .versions import memory
+
+
+def walk(grads, create_graph, retain_graph, leads=None, goals=()):
+    """The engine. `grads` maps edges to gradients: first those of the outputs, in the end those of the leaves.
+
+    Nodes come up latest first, so that when one's turn comes, its gradient is complete.
+    With `leads`, only edges in it are followed, and the gradients of the nodes in `goals` are returned too.
+    """
+    ready = [(-edge.order, edge) for edge in grads if edge.order]
+    heapify(ready)
+    found = {}
+    while ready:
+        node = heappop(ready)[1]
+        gy = grads.pop(node)
+        if node.hooks is not None:
+            gy = _run_hooks(node, gy, create_graph)
+        if leads is not None and _prune(node, gy, leads, goals, found):
+            continue
+        if node.saved is None or node.order < memory.last:
+            _check_saved(node)
+        gs = _replay(node, gy) if create_graph else node.backward(gy, *node.saved)
+        if type(gs) is not tuple:
+            gs = (gs,)
+        if len(gs) != len(node.edges):
+            raise GraphError(f"{node.name}.backward returned {len(gs)} gradients for {len(node.edges)} inputs")
+        for edge, g in zip(node.wants, gs):  # noqa: B905 - the lengths have just been compared; strict= is slower
+            if edge is None or g is None:
+                continue
+            if g.shape != edge.shape or g.dtype is not edge.dtype:
+                g = _fit(g, edge, node)
+            if edge in grads:
+                grads[edge] = grads[edge] + g
+            else:
+                grads[edge] = g
+                if edge.order:
+                    heappush(ready, (-edge.order, edge))
+        if not retain_graph:
+            node.saved = None
+    for leaf in grads:
+        if leaf.hooks is not None:
+            grads[leaf] = _run_hooks(leaf, grads[leaf], create_graph)
+    return grads | found
+
+
+def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None):
+    """Add the gradient of this Variable to the `grad` of every leaf that it was computed from.
+
+    Args:   gradient - d(objective)/d(self), of this shape; may be left out for one element, where it is 1.
+            retain_graph - keep the saved values for another backward. Default: create_graph.
+            create_graph - record the backward itself, so that the gradients can be differentiated.
+            inputs - a Variable or a sequence of them, to be filled instead of all leaves.
+    Raises: GraphError if nothing was recorded, the graph is used up, or a saved value has been overwritten.
+    """
+    if inputs is None:
+        found = _propagate("backward", [self], [gradient], retain_graph, create_graph)
+        _accumulate(found, create_graph)
+    else:
+        inputs = _listed(inputs)
+        found = _propagate("backward", [self], [gradient], retain_graph, create_graph, inputs)
+        _accumulate({x: found[x.edge] for x in inputs if x.edge in found}, create_graph)
+
+
+def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, allow_unused=False):
+    """The gradients of `outputs` with respect to `inputs`. Visits only what leads there and touches no `.grad`.
+
+    Args:    outputs, inputs - a Variable or a sequence of them; inputs need not be leaves.
+             grad_outputs - one gradient per output, of its shape; None is 1 for an output of one element.
+             retain_graph - keep the saved values for another backward. Default: create_graph.
+             create_graph - record the gradients, so that they can be differentiated.
+             allow_unused - None for an input that the outputs do not depend on, instead of an error.
+    Returns: tuple of Variables, one per input.
+    Raises:  GraphError if an input does not require grad, or was not used.
+    """
+    outputs, inputs = _listed(outputs), _listed(inputs)
+    gradients = [None] * len(outputs) if grad_outputs is None else _listed(grad_outputs)
+    if len(gradients) != len(outputs):
+        raise GraphError(f"grad: {len(outputs)} outputs, but {len(gradients)} grad_outputs")
+    found = _propagate("grad", outputs, gradients, retain_graph, create_graph, inputs)
+    for i, x in enumerate(inputs):
+        if x.edge not in found and not allow_unused:
+            raise GraphError(
+                f"grad: the outputs do not depend on input {i} {x.shape}; allow_unused=True gives None for it"
+            )
+    if create_graph:
+        return tuple(found.get(x.edge) for x in inputs)
+    shared = _shared(found)
+    gs = [(x.edge, found.get(x.edge)) for x in inputs]
+    return tuple(g if g is None else Variable(g.copy() if e in shared else g) for e, g in gs)
+
+
+def _listed(x):
+    return [x] if isinstance(x, (Variable, np.ndarray)) else list(x)
+
+
+def _propagate(caller, outputs, gradients, retain_graph, create_graph, targets=None):
+    """Check the request and walk. Returns {edge: gradient}, for the leaves or for the targets."""
+    grads: dict = {}
+    for y, g in zip(outputs, gradients, strict=True):
+        if not y.tracked:
+            raise GraphError(
+                f"{caller}: this Variable {y.shape} does not require grad: nothing that requires grad went into it, "
+                "or it was computed under no_grad"
+            )
+        g = _seed(caller, y, g, create_graph)
+        grads[y.edge] = grads[y.edge] + g if y.edge in grads else g
+    retain_graph = create_graph if retain_graph is None else retain_graph
+    with enable_grad() if create_graph else no_grad():
+        if targets is None:
+            return walk(grads, create_graph, retain_graph)
+        for i, x in enumerate(targets):
+            if not x.tracked:
+                raise GraphError(f"{caller}: input {i} {x.shape} does not require grad")
+        goals = {x.edge for x in targets}
+        leads = _leading_to(goals, grads)
+        grads = {edge: g for edge, g in grads.items() if edge in leads}
+        return walk(grads, create_graph, retain_graph, leads, goals)
+
+
+def _seed(caller, y, g, create_graph):
+    """The gradient to begin with at output `y`."""
+    if g is None:
+        if y.data.size != 1:
+            raise GraphError(
+                f"{caller}: the gradient of one number is meant, and this Variable has shape {y.shape}; "
+                "reduce it, as in loss.mean(), or give `gradient`, an array of its shape"
+            )
+        g = np.ones_like(y.data)
+    elif create_graph and isinstance(g, Variable) and g.dtype == y.dtype:
+        g = g if g.shape == y.shape else _misfit(caller, g, y)
+    else:
+        g = g.data if isinstance(g, Variable) else np.asarray(g)
+        g = g.astype(y.dtype, copy=False) if g.shape == y.shape else _misfit(caller, g, y)
+    return Variable(g) if create_graph and not isinstance(g, Variable) else g
+
+
+def _misfit(caller, g, y):
+    raise ShapeError(f"{caller}: the output has shape {y.shape}, so its gradient must too, and it has {g.shape}")
+
+
+def _leading_to(goals, starts):
+    """The edges, reachable from `starts`, from which a goal can be reached."""
+    nodes, seen = [e for e in starts if e.order], set(starts)
+    for node in nodes:  # grows as it goes
+        fresh = [e for e in node.edges if e is not None and e not in seen]
+        seen.update(fresh)
+        nodes += dict.fromkeys(e for e in fresh if e.order)
+    leads = seen & goals
+    for node in sorted(nodes, key=lambda node: node.order):  # earliest first: its edges are decided
+        if any(e in leads for e in node.edges):
+            leads.add(node)
+    return leads
+
+
+def _prune(node, gy, leads, goals, found):
+    """Keep a goal's gradient, want only what leads on; True if nothing does."""
+    if node in goals:
+        found[node] = gy
+    node.wants = [e if e in leads else None for e in node.edges]
+    return not any(e is not None for e in node.wants)
+
+
+def _fit(g, edge, node):
+    """Undo broadcasting and promotion: `g` in the shape and dtype of what it is the gradient of."""
+    if g.shape != edge.shape:
+        lead = g.ndim - len(edge.shape)
+        stretched = [i + lead for i, n in enumerate(edge.shape) if n == 1 and lead >= 0 and g.shape[i + lead] != 1]
+        summed = g.sum(axis=(*range(lead), *stretched), keepdims=True) if lead > 0 or stretched else g
+        if summed.shape[max(lead, 0) :] != edge.shape:
+            raise GraphError(f"{node.name}.backward returned shape {g.shape} for an input of shape {edge.shape}")
+        g = summed.reshape(edge.shape)
+    return g if g.dtype == edge.dtype else g.astype(edge.dtype)
+
+
+def _check_saved(node):
+    """Refuse a node whose saved values are gone or have been overwritten."""
+    if node.saved is None:
+        raise GraphError(
+            f"backward: the values that {node.name} saved were freed by an earlier backward through it; "
+            "compute the loss anew, or pass retain_graph=True the first time"
+        )
+    for array in node.saved:
+        if isinstance(array, np.ndarray) and memory.stamp(array) > node.order:
+            raise GraphError(
+                f"backward: a value {array.shape} that {node.name} saved for its gradient has been overwritten in "
+                "place since; write out of place (y = x + 1), or overwrite a clone()"
+            )
+
+
+def _run_hooks(place, gy, create_graph):
+    """Call the hooks of a node or leaf with its complete gradient; fill a retained grad."""
+    g = gy if create_graph else Variable(gy)
+    for hook in list(place.hooks.values()):
+        result = hook(g)
+        if result is not None:
+            g = result if isinstance(result, Variable) else Variable(result)
+            if g.shape != place.shape:
+                raise ShapeError(f"hook: returned shape {g.shape} for a gradient of shape {place.shape}")
+    variable = place.retained() if isinstance(place, Function) and place.retained is not None else None
+    if variable is not None:
+        _accumulate({variable: g if create_graph else g.data}, create_graph)
+    return g if create_graph else g.data
+
+
+# --- create_graph: the same formulas on Variables ----------------------------------------------------------------
+
+
+def _replay(node, gy):
+    """`backward` on Variables, tied to the graph as the saved arrays were."""
+    if node.definition is not None:
+        return _differentiate_definition(node, gy)
+    places = list(node.needs)
+    if node.needs_rest is not None:
+        places += range(node.needs_rest, len(node.edges))
+    return node.backward(gy, *(_revive(node, i, a) for i, a in zip(places, node.saved, strict=True)))
+
+
+def _revive(node, place, array):
+    """A saved array as the Variable that it was: input number `place`, or the output (-1)."""
+    if type(array) is tuple:
+        return tuple(_on(Output(node, i, array), y) for i, y in enumerate(array))
+    edge = node if place == -1 else node.edges[place]
+    if edge is None:
+        return array  # a constant: operations take arrays as they are
+    if not isinstance(edge, Variable):
+        return _on(edge, array)
+    if edge.data is array:
+        return edge
+    return _on(Alias.behind(edge, array), array)  # the leaf has got another array since
+
+
+def _on(edge, array):
+    x = Variable(array)
+    x.creator, x.tracked = edge, True
+    return x
+
+
+def _differentiate_definition(node, gy):
+    """The gradients of a fused operation's definition at its saved inputs, recorded."""
+    inputs = [_revive(node, i, node.saved[node.needs.index(i)]) for i in range(len(node.edges))]
+    # Each behind an Alias: where one input was computed from another, that share is not this node's to pass on.
+    inputs = [Alias()(x) if isinstance(x, Variable) else x for x in inputs]
+    wanted = [x for x, want in zip(inputs, node.wants, strict=True) if want is not None]
+    gs = iter(grad(node.definition(*inputs), wanted, gy, create_graph=True, allow_unused=True))
+    return tuple(None if want is None else next(gs) for want in node.wants)
+
+
+# --- where gradients end up --------------------------------------------------------------------------------------
+
+
+def _accumulate(grads, create_graph):
+    """Add each gradient to its Variable's `grad`."""
+    shared = _shared(grads)
+    for x, g in grads.items():
+        if create_graph:
+            x.grad = g if x.grad is None else x.grad + g
+        elif x.grad is None:
+            x.grad = Variable(g.copy() if x in shared else g)
+        elif x.grad.tracked:
+            x.grad = Variable(x.grad.data + g)
+        else:
+            x.grad.data += g
+            memory.overwritten(x.grad.data)
+
+
+def _holders(grads):
+    return {x: sys.getrefcount(g) for x, g in grads.items()}
+
+
+_ALONE = _holders({0: np.zeros(1)})[0]  # what the count is where only the dictionary holds the array
+
+
+def _shared(grads):
+    """The keys of gradients that somebody else looks at too. Users and optimizers write into gradients."""
+    counts = _holders(grads)
+    return {x for x, g in grads.items() if counts[x] > _ALONE or getattr(g, "base", None) is not None}

@@ -1,0 +1,236 @@
+"""Function: one operation, its gradient, and how running it on Variables becomes a node of the tape."""
+
+import inspect
+import re
+
+import numpy as np
+
+from ..dtypes import float32
+from ..errors import GraphError, MinigradError
+from .modes import recording
+from .variable import Variable, as_array
+from .versions import memory, tick
+
+
+class Function:
+    """One operation; an instance that ran on Variables is one node of the tape. Subclasses write two methods.
+
+        class Power(Function):
+            def __init__(self, n):          # plain facts: numbers, axes, shapes. Never an array: hidden here,
+                self.n = n                  # it would be a constant of the second derivative and make it wrong
+
+            def forward(self, x):           # arrays -> an array (or a tuple of them: several outputs)
+                return x**self.n
+
+            def backward(self, gy, x):      # the output's gradient, then what is needed: inputs by forward's
+                return gy * self.n * x ** (self.n - 1)                                # names, the output as y
+
+        y = Power(3)(x)
+
+    The formula runs in two worlds: on raw arrays in an ordinary backward; under create_graph on Variables, where
+    it is recorded and can be differentiated again. So it uses what both have: operators, methods, minigrad's
+    functions. Transparent: called with arrays, a Function returns arrays; with a Variable, a Variable.
+
+    `backward` returns one gradient per input (None for none); the engine undoes broadcasting and promotion.
+    Where nobody wants the gradient of input i, `self.wants[i]` is None, and backward may return None for it.
+    With several outputs, gy is a sequence of their gradients, zeros for an output that was not used.
+
+    A fused operation returns from forward `(y, *residuals)`, names them in `residuals`, and carries a `definition`,
+    the same in primitive operations: that is what create_graph differentiates.
+    """
+
+    name = "function"
+    residuals: tuple[str, ...] = ()
+    definition = None
+    dtype_rule = None  # promote or promote_float, where NumPy's own promotion is not PyTorch's
+
+    edges = None  # per input: the node that made it, the leaf Variable, or None for a constant
+    wants = None  # the edges whose gradient is wanted in this walk
+    saved = None  # the arrays that backward names, in its order; None before and after use
+    order = 0  # birth
+    hooks = retained = None
+
+    needs: tuple[int, ...] = ()  # what backward names, as positions: input i, -1 the output, -2-r residual r
+    needs_rest = None  # first position of forward's *arrays, if backward names them too
+
+    def __init_subclass__(cls):
+        """Resolve, once per class, what `backward` names."""
+        cls.name = cls.__dict__.get("name") or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
+        inputs = list(inspect.signature(cls.forward).parameters)[1:]
+        asked = list(inspect.signature(cls.backward).parameters.values())[2:]
+        known = {"y": -1, **{r: -2 - i for i, r in enumerate(cls.residuals)}, **{a: i for i, a in enumerate(inputs)}}
+        try:
+            cls.needs = tuple(known[p.name] for p in asked if p.kind is not p.VAR_POSITIONAL)
+            rest = [known[p.name] for p in asked if p.kind is p.VAR_POSITIONAL]
+        except KeyError as name:
+            raise TypeError(f"{cls.__name__}.backward names {name}; it can name {', '.join(known)}") from None
+        cls.needs_rest = rest[0] if rest else None
+
+    def forward(self, *arrays):
+        """The operation on arrays."""
+        raise NotImplementedError(f"{type(self).__name__}.forward(self, ...) is not written")
+
+    def backward(self, gy):
+        """The gradients of the inputs from the gradient of the output."""
+        raise NotImplementedError(f"{type(self).__name__}.backward is not written: it cannot be differentiated")
+
+    def check(self, *arrays) -> None:
+        """Called only after `forward` failed: raise the error that says why."""
+
+    @classmethod
+    def apply(cls, *inputs):
+        """PyTorch's way to call a Function without plain facts: `Square.apply(x)` is `Square()(x)`."""
+        return cls()(*inputs)
+
+    def __call__(self, *inputs):
+        arrays, edges = [], []
+        tracked = variables = False
+        for x in inputs:
+            if isinstance(x, Variable):
+                variables = True
+                arrays.append(x.data)
+                if x.tracked:
+                    tracked = True
+                    edge = x.creator
+                    if edge is None:
+                        edge = x
+                    elif edge.order < memory.last:  # something was overwritten since: this?
+                        self._check_alias(x)
+                    edges.append(edge)
+                else:
+                    edges.append(None)
+            else:
+                arrays.append(x)
+                edges.append(None)
+        try:
+            y = self.forward(*arrays)
+            if self.dtype_rule is not None and y.dtype is not float32:  # a float32 result is right by both rules
+                y = self._promoted(arrays, y)
+        except (ValueError, TypeError, IndexError, AttributeError) as error:
+            raise self._explained(error, arrays) from None
+        residuals = ()
+        if type(y) is tuple:
+            if not self.residuals:
+                return self._several(arrays, edges, tracked, y) if variables else y
+            y, *residuals = y
+        if not variables:
+            return y
+        if isinstance(y, np.generic):  # NumPy's 0-d results are scalars
+            y = np.asarray(y)
+        out = Variable.__new__(Variable)
+        out.data = y
+        out.grad = None
+        if tracked and recording.get():
+            self._record(arrays, edges, y, residuals)
+            self.shape = y.shape
+            self.dtype = y.dtype
+            out.creator = self
+            out.tracked = True
+        else:
+            out.creator = None
+            out.tracked = False
+        return out
+
+    def _record(self, arrays, edges, y, residuals):
+        """Become a node: keep the edges, and the arrays that backward names."""
+        if self.order:
+            raise GraphError(f"{self.name}: this {type(self).__name__} has run already; an instance is one node")
+        self.edges = self.wants = edges
+        self.order = tick()
+        self.saved = [arrays[i] if i >= 0 else y if i == -1 else residuals[-2 - i] for i in self.needs]
+        if self.needs_rest is not None:
+            self.saved += arrays[self.needs_rest :]
+
+    def _several(self, arrays, edges, tracked, ys):
+        """The Variables of several outputs. Each hangs on this node by an Output, which knows its number."""
+        ys = tuple(as_array(y) for y in ys)
+        outs = tuple(Variable(y) for y in ys)
+        if tracked and recording.get():
+            self._record(arrays, edges, ys, ())
+            self.shape = self.dtype = None  # its gradient is a Partial, not an array
+            for i, out in enumerate(outs):
+                if out.data.dtype.kind == "f":
+                    out.creator, out.tracked = Output(self, i, ys), True
+        return outs
+
+    def _promoted(self, arrays, y):
+        """`y` by PyTorch's promotion: computed again from cast operands where NumPy's gave another dtype."""
+        dtype = self.dtype_rule(arrays)
+        if y.dtype == dtype:
+            return y
+        arrays[:] = [
+            a if not hasattr(a, "dtype") else a.item() if isinstance(a, np.generic) else a.astype(dtype, copy=False)
+            for a in arrays
+        ]
+        return self.forward(*arrays).astype(dtype, copy=False)
+
+    def _explained(self, error, arrays):
+        """The error to raise for `error`: what `check` finds, or `error` with a note of the operands."""
+        if isinstance(error, MinigradError):
+            return error
+        try:
+            self.check(*arrays)
+        except MinigradError as explanation:
+            return explanation
+        operands = ", ".join(f"{a.dtype} {a.shape}" if hasattr(a, "shape") else repr(a) for a in arrays)
+        error.add_note(f"in {self.name}({operands})")
+        return error
+
+    def _check_alias(self, x):
+        if memory.stamp(x.data) > x.creator.order:
+            raise GraphError(
+                f"{self.name}: the operand {x.shape} made by {x.creator.name} shares memory with a Variable that has "
+                "been overwritten in place since, so its history no longer tells how its values came about; "
+                "take a clone() before the in-place write"
+            )
+
+
+class Alias(Function):
+    """y = x, as a node of its own."""
+
+    def forward(self, x):
+        return x
+
+    def backward(self, gy):
+        return gy
+
+    @classmethod
+    def behind(cls, edge, like):
+        """A new node that passes its gradient on to `edge`; `like` gives the shape and dtype."""
+        node = cls()
+        node.edges = node.wants = [edge]
+        node.order, node.saved = tick(), []
+        node.shape, node.dtype = like.shape, like.dtype
+        return node
+
+
+class Output(Function):
+    """The i-th of several outputs of `node`."""
+
+    def __init__(self, node, i, ys):
+        self.i, self.kinds = i, [(y.shape, y.dtype) for y in ys]
+        self.edges = self.wants = [node]
+        self.order, self.saved = tick(), []
+        self.shape, self.dtype = self.kinds[i]
+
+    def backward(self, gy):
+        return Partial({self.i: gy}, self.kinds)
+
+
+class Partial:
+    """The gradients of several outputs as they come in; reads as a sequence, zeros where none came."""
+
+    shape = dtype = None  # as the node's own
+
+    def __init__(self, parts, kinds):
+        self.parts, self.kinds = parts, kinds
+
+    def __add__(self, other):
+        both = self.parts.keys() & other.parts.keys()
+        return Partial(self.parts | other.parts | {i: self.parts[i] + other.parts[i] for i in both}, self.kinds)
+
+    def __len__(self):
+        return len(self.kinds)
+
+    def __getitem__(self, i):
+        return self.parts[i] if i in self.parts else np.zeros(*self.kinds[i])  # IndexError past the end ends a loop

@@ -1,0 +1,132 @@
+"""Variable: an array on the tape. What one can do with it is bound in `minigrad/methods.py`."""
+
+import weakref
+
+import numpy as np
+
+from ..dtypes import get_default_dtype
+from ..errors import DTypeError, GraphError, ShapeError
+from .versions import tick
+
+
+class Variable:
+    """An array on the tape.
+
+    Args:   data - NumPy array (kept as it is, not copied), number or nested list (float32; int64 for integers).
+            requires_grad - record what is computed from it, so that `backward()` can fill `grad`.
+            name - for pictures and messages.
+    Holds:  data (array), grad (Variable or None), creator (the Function that made it; None for a leaf), name.
+    Raises: DTypeError if requires_grad is asked for an integer or bool array, or the data is no numbers.
+    """
+
+    __slots__ = ("__dict__", "__weakref__", "creator", "data", "grad", "tracked")
+
+    name = None
+    hooks = None  # of a leaf; those of another Variable hang on its creator
+    order = 0  # a leaf ends the walk: nodes are numbered from 1
+
+    def __init__(self, data, requires_grad=False, name=None):
+        self.data = as_array(data)
+        self.grad = None
+        self.creator = None
+        self.tracked = False
+        if requires_grad:
+            self.requires_grad = True
+        if name is not None:
+            self.name = name
+
+    shape = property(lambda self: self.data.shape)
+    dtype = property(lambda self: self.data.dtype)
+    ndim = property(lambda self: self.data.ndim)
+    is_leaf = property(lambda self: self.creator is None)
+    grad_fn = property(lambda self: self.creator, doc="PyTorch's name for `creator`.")
+
+    @property
+    def edge(self):
+        """Where the gradient of this Variable goes: the node that made it, or the leaf itself."""
+        return self if self.creator is None else self.creator
+
+    @property
+    def requires_grad(self) -> bool:
+        """True if operations on this Variable are recorded. Only a leaf's can be set."""
+        return self.tracked
+
+    @requires_grad.setter
+    def requires_grad(self, wanted):
+        if self.creator is not None and not wanted:
+            raise GraphError("requires_grad: only a leaf's can be switched off; write y = x.detach()")
+        if wanted and self.data.dtype.kind != "f":
+            raise DTypeError(
+                f"requires_grad: only floats have gradients, and this is {self.data.dtype}; "
+                "write mg.tensor([1.0, 2.0]) with decimal points, or x.float()"
+            )
+        self.tracked = bool(wanted)
+
+    def detach(self):
+        """The same array without its history: gradients stop here."""
+        return Variable(self.data)
+
+    def retain_grad(self) -> None:
+        """Make backward fill `grad` here too, though this is no leaf."""
+        if not self.tracked:
+            raise GraphError("retain_grad: this Variable does not require grad")
+        if self.creator is not None:
+            self.creator.retained = weakref.ref(self)
+            self.creator.hooks = self.creator.hooks or {}
+
+    def register_hook(self, hook):
+        """Call `hook(grad)` when the gradient here is complete; what it returns, unless None, takes its place.
+
+        Args:    hook - function of a Variable of this shape.
+        Returns: a handle whose `remove()` takes the hook off.
+        """
+        if not self.tracked:
+            raise GraphError("register_hook: this Variable does not require grad, so no gradient comes by")
+        if self.edge.hooks is None:
+            self.edge.hooks = {}
+        return HookHandle(self.edge.hooks, hook)
+
+    __hash__ = object.__hash__  # by identity: == compares elements
+
+
+class HookHandle:
+    """What registering a hook returns. Also a context manager."""
+
+    def __init__(self, hooks: dict, hook):
+        self.hooks, self.key = hooks, tick()
+        hooks[self.key] = hook
+
+    def remove(self) -> None:
+        """Take the hook off; a second time does nothing."""
+        self.hooks.pop(self.key, None)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.remove()
+
+
+def as_array(data, dtype=None):
+    """`data` as an array: arrays as they are, numbers and lists in the default float, int64 or bool.
+
+    Raises: DTypeError for what is not bools, integers or floats; ShapeError for lists of unequal lengths.
+    """
+    if isinstance(data, Variable):
+        data = data.data
+    fresh = not hasattr(data, "dtype")
+    if fresh or isinstance(data, np.generic):
+        try:
+            data = np.asarray(data)
+        except ValueError as error:
+            raise ShapeError(f"tensor: the lists differ in length: {error}") from None
+        if fresh and dtype is None and (data.dtype.kind == "f" or data.size == 0):
+            dtype = get_default_dtype()
+    if data.dtype.kind not in "fiub":
+        raise DTypeError(f"tensor: expected floats, integers or bools, got {data.dtype}")
+    return data if dtype is None else data.astype(dtype, copy=False)
+
+
+def raw(x):
+    """The array of a Variable; anything else as it is."""
+    return x.data if isinstance(x, Variable) else x

@@ -1,0 +1,61 @@
+"""Writing in place: `x[i] = v` and the methods with a trailing underscore. The write is one more node of the tape."""
+
+from ..errors import DTypeError, GraphError, ShapeError
+from .function import Alias, Function
+from .modes import recording
+from .variable import Variable
+from .versions import memory, owner_of, tick
+
+_KINDS = "buif"
+
+
+def write(caller, x, operation, *others):
+    """Let `x` become `operation(x, *others)`, in the memory that x has; x goes on as the output of that operation.
+
+    Raises: GraphError for a leaf that requires grad (except under no_grad), or a view where the write would leave
+            another Variable with a wrong history; ShapeError and DTypeError where the result does not fit into x.
+    """
+    before = x
+    if recording.get() and x.tracked:
+        _refuse_leaf(caller, x)
+        before = Variable(x.data.copy())  # what the operation saves of x must outlive the write
+        before.creator, before.tracked = x.creator, True
+    y = operation(before, *others)
+    if y.shape != x.shape:
+        raise ShapeError(f"{caller}: the result has shape {y.shape}, and must fit into {x.shape}")
+    if _KINDS.index(y.dtype.kind) > _KINDS.index(x.dtype.kind):
+        raise DTypeError(f"{caller}: the result is {y.dtype}, and x holds {x.dtype}; convert x first")
+    if y.tracked and not x.tracked and owner_of(x.data) is not x.data:
+        raise GraphError(
+            f"{caller}: x is a view of memory that other Variables may look at, and they would not know of this "
+            "recorded write; write into x = x.clone()"
+        )
+    if not x.data.flags.writeable:
+        raise GraphError(f"{caller}: x is read-only memory (as after expand); write into x = x.clone()")
+    x.data[...] = y.data
+    if y.tracked or (recording.get() and x.tracked):
+        memory.overwritten(x.data)
+        x.creator, x.tracked = y.creator, y.tracked  # both None and False if a constant was written
+        if y.tracked:
+            x.creator.order = tick()  # younger than the write: x itself is up to date
+    else:
+        wrote(x)
+
+
+def wrote(x):
+    """Note that the memory of `x` has been written, off the tape; its history goes on as if nothing had been."""
+    memory.overwritten(x.data)
+    if x.creator is not None:
+        x.creator = Alias.behind(x.creator, x)
+
+
+def _refuse_leaf(caller, x):
+    edge = x.edge
+    while isinstance(edge, Function) and edge.edges and edge.edges[0] is not None:
+        edge = edge.edges[0]
+    if isinstance(edge, Variable) and owner_of(edge.data) is owner_of(x.data):
+        what = "a leaf that requires grad" if edge is x else "a view of a leaf that requires grad"
+        raise GraphError(
+            f"{caller}: {what} cannot be changed in place while operations are recorded; "
+            "wrap the write in `with mg.no_grad():`, or write y = x + 1"
+        )
