@@ -1,0 +1,345 @@
+"""Optimizer: parameters in groups with their settings, the state of each parameter, and one step over all.
+
+A new optimizer writes two methods, and the second reads as its formula:
+
+    class SignSGD(Optimizer):
+        def __init__(self, params, lr=1e-3):
+            super().__init__(params, {"lr": lr})
+
+        def prepare(self, group, state):        # the buffers that it keeps, and the numbers of this step
+            return (), (float(group["lr"]),)
+
+        @staticmethod
+        def update(xp, p, g, t, lr):            # p -= lr sign(g), in place; t is scratch
+            xp.sign(g, out=t)
+            t *= lr
+            p -= t
+"""
+
+from collections.abc import Iterable
+from copy import deepcopy
+from typing import Any
+
+from ..backend import backend
+from ..errors import DTypeError, MinigradError, ShapeError, StateError
+from ..tape import Variable, enable_grad
+from ..tape.versions import memory
+
+BLOCK = 1 << 17  # bytes: the same piece of p, g, the buffers and the scratch fit the L2 cache together
+
+
+class Optimizer:
+    """Base of the optimizers.
+
+    Args:   params - an iterable of leaf Variables, of pairs (name, Variable), or of dictionaries
+            {"params": [...], "lr": ...}: groups, each with its own settings.
+            defaults - dictionary of the settings, for groups that do not name them.
+    Holds:  param_groups - list of dictionaries; change a setting there, as in `group["lr"] *= 0.1`.
+            state - per parameter a dictionary of arrays and of `step`, an int; it follows its parameter to another
+            dtype or device.
+    Raises: ValueError for no parameters, a non-leaf, a parameter given twice, a setting out of its range;
+            DTypeError for what is no Variable.
+    """
+
+    entries: tuple[str, ...] = ()  # every name that a parameter's state may hold
+    nonnegative: tuple[str, ...] = ()  # the settings that may not be negative
+    decoupled = False  # True: `update` decays the weights; False: the decay is added to the gradient
+
+    def __init__(self, params, defaults: dict[str, Any]):
+        self.defaults = defaults
+        self.param_groups: list[dict[str, Any]] = []
+        self.state: dict[Variable, dict[str, Any]] = {}
+        self._scratch: dict = {}
+        self.check(defaults)
+        for group in self._groups(params):
+            self.add_param_group(group)
+
+    # --- what each optimizer writes ------------------------------------------------------------------------------
+
+    def prepare(self, group: dict, state: dict) -> tuple[tuple[str, ...], tuple]:
+        """Begin the step of one parameter: the names of its buffers, and the Python numbers of this step."""
+        raise NotImplementedError(f"{type(self).__name__}.prepare(self, group, state) is not written")
+
+    @staticmethod
+    def update(xp, p, g, t, *numbers_then_buffers) -> None:
+        """Change `p` and the buffers in place by the gradient `g`, which stays as it is; `t` is scratch like p."""
+        raise NotImplementedError("update(xp, p, g, t, *numbers, *buffers) is not written")
+
+    def start(self, xp, p, group: dict):
+        """A new buffer for the parameter array `p`."""
+        return xp.zeros_like(p)
+
+    def check(self, group: dict) -> None:
+        """Raise ValueError for a setting out of its range."""
+        for name in self.nonnegative:
+            try:
+                fine = group[name] >= 0
+            except TypeError:
+                fine = False
+            if not fine:
+                raise ValueError(f"{type(self).__name__}: {name} must be a number >= 0, got {group[name]!r}")
+
+    # --- the step ------------------------------------------------------------------------------------------------
+
+    def step(self, closure=None):
+        """Update every parameter that has a gradient.
+
+        Args:    closure - function that computes the loss anew and calls backward; it is called first.
+        Returns: what the closure returned, or None.
+        Raises:  ShapeError, DTypeError for a gradient unlike its parameter; then nothing has been updated.
+        """
+        loss = None
+        if closure is not None:
+            with enable_grad():
+                loss = closure()
+        work = [(v, group) for group in self.param_groups for v in group["params"] if v.grad is not None]
+        for v, _ in work:
+            if not isinstance(v.grad, Variable) or v.grad.data.shape != v.data.shape or v.grad.dtype != v.dtype:
+                self._refuse(v)
+        for v, group in work:
+            self._step(v, group)
+        return loss
+
+    def _step(self, v, group):
+        """What a step of one parameter is in any optimizer."""
+        kernels = backend[type(v.data)]
+        xp = kernels.xp
+        state = self.state.setdefault(v, {})
+        names, numbers = self.prepare(group, state)
+        buffers = [self._buffer(v, name, group, state) for name in names]
+        decay = 0.0 if self.decoupled else float(group.get("weight_decay", 0.0))
+        maximize = group.get("maximize", False)
+        for p, grad, *b in _pieces(kernels, [v.data, v.grad.data, *buffers]):
+            g = _descent(xp, p, grad, self._like(kernels, p, 1), decay, maximize) if decay or maximize else grad
+            self.update(xp, p, g, self._like(kernels, p, 0), *numbers, *b)
+        memory.overwritten(v.data)
+
+    def _buffer(self, v, name, group, state):
+        """The buffer `name` of the state, made or moved if need be."""
+        a, p = state.get(name), v.data
+        kernels = backend[type(p)]
+        if a is None:
+            a = state[name] = self.start(kernels.xp, p, group)
+        elif a.dtype != p.dtype or a.shape != p.shape or backend[type(a)] is not kernels:
+            try:
+                a = state[name] = _fitted(p, a)
+            except StateError as error:
+                raise StateError(f"{type(self).__name__}.step: {name} of {self._place(v)}: {error}") from None
+        return a
+
+    def _like(self, kernels, p, which):
+        """Scratch like `p`. All small arrays get the same memory."""
+        if p.nbytes > BLOCK or kernels.device != "cpu":
+            return kernels.xp.empty_like(p)
+        key = which, p.shape, p.dtype
+        scratch = self._scratch.get(key)
+        if scratch is None:
+            whole = self._scratch.setdefault((which, p.dtype), kernels.xp.empty(BLOCK // p.itemsize, p.dtype))
+            scratch = self._scratch[key] = whole[: p.size].reshape(p.shape)
+        return scratch
+
+    def _refuse(self, v):
+        """Raise the error that says what is wrong with the gradient of `v`."""
+        g = v.grad
+        where = f"{type(self).__name__}.step: {self._place(v)} is {v.dtype} {v.shape}"
+        if not isinstance(g, Variable):
+            raise DTypeError(f"{where}, and its grad is a {type(g).__name__}; write p.grad = Variable(array)")
+        error = ShapeError if g.shape != v.shape else DTypeError
+        raise error(f"{where}, and its grad is {g.dtype} {g.shape}; write p.grad = Variable(array like p.data)")
+
+    def _place(self, v):
+        """How messages call a parameter."""
+        for j, group in enumerate(self.param_groups):
+            for i, x in enumerate(group["params"]):
+                if x is v:
+                    return repr(group["param_names"][i]) if "param_names" in group else f"parameter {i} of group {j}"
+        return "a parameter"
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients, or fill them with zeros: an optimizer skips the parameters whose grad is None."""
+        for group in self.param_groups:
+            for v in group["params"]:
+                if set_to_none:
+                    v.grad = None
+                elif v.grad is not None:
+                    v.grad = v.grad.detach()
+                    v.grad.data[...] = 0
+                    memory.overwritten(v.grad.data)
+
+    # --- groups --------------------------------------------------------------------------------------------------
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add {"params": ..., and the settings in which this group differs}; or raise, and nothing is added."""
+        caller = type(self).__name__
+        if not isinstance(param_group, dict) or "params" not in param_group:
+            raise ValueError(f'{caller}: a group is a dictionary with "params", got {param_group!r}')
+        params = param_group["params"]
+        params = [params] if isinstance(params, Variable) else self._listed(params)
+        named = [isinstance(x, tuple) and len(x) == 2 for x in params]
+        group = {**self.defaults, **param_group}
+        if any(named):
+            group["param_names"] = [x[0] for x in params if isinstance(x, tuple)]
+            params = [x[1] if isinstance(x, tuple) else x for x in params]
+        if any(named) != all(named) or any(("param_names" in group) != ("param_names" in g) for g in self.param_groups):
+            raise ValueError(f"{caller}: name all parameters, as model.named_parameters() does, or none")
+        group["params"] = params
+        self.check(group)
+        known = {v: j for j, g in enumerate(self.param_groups) for v in g["params"]}
+        for i, v in enumerate(params):
+            where = f"{caller}: parameter {i} of group {len(self.param_groups)}"
+            if not isinstance(v, Variable):
+                raise DTypeError(f"{where} is {v!r:.60}, expected a Variable; write nn.Parameter(array)")
+            if not v.is_leaf:
+                raise ValueError(
+                    f"{where} {v.shape} was computed by {v.creator.name}, and only leaves can be optimized; "
+                    "take x.detach(), and set requires_grad on it"
+                )
+            if v in known:
+                raise ValueError(f"{where} {v.shape} is in group {known[v]} already; it would be updated twice")
+            known[v] = len(self.param_groups)
+        self.param_groups.append(group)
+
+    def _groups(self, params):
+        params = self._listed(params)
+        if not params:
+            raise ValueError(f"{type(self).__name__}: no parameters; an iterator that was used up? pass a list")
+        return params if isinstance(params[0], dict) else [{"params": params}]
+
+    def _listed(self, params):
+        if isinstance(params, Variable):
+            raise DTypeError(f"{type(self).__name__}: params is one Variable {params.shape}; write [params]")
+        if not isinstance(params, Iterable) or isinstance(params, (str, dict, set)) or hasattr(params, "dtype"):
+            raise DTypeError(
+                f"{type(self).__name__}: params is a {type(params).__name__}; expected a list of Variables (in an "
+                "order that lasts), of dictionaries, or model.parameters()"
+            )
+        return list(params)
+
+    # --- the state as a dictionary -------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """{"state": {index: {name: array or int}}, "param_groups": [{settings, "params": indices}]}, as PyTorch's.
+
+        Parameters are numbered through all groups. The arrays are the optimizer's own: the next step changes them.
+        """
+        params = [v for group in self.param_groups for v in group["params"]]
+        index = {v: i for i, v in enumerate(params)}
+        groups = [{**group, "params": [index[v] for v in group["params"]]} for group in self.param_groups]
+        return {"state": {index[v]: dict(s) for v, s in self.state.items() if s}, "param_groups": groups}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on as the optimizer that `state_dict` is of. Settings are taken over, arrays are copied.
+
+        Raises: StateError that lists all that does not fit; then nothing has been changed.
+        """
+        groups = self._loaded_groups(state_dict)
+        state = self._loaded_state(state_dict["state"], state_dict["param_groups"], groups)
+        for group, new in zip(self.param_groups, groups, strict=True):
+            group.update(new)
+        self.state = state
+
+    def _loaded_groups(self, state_dict):
+        """The groups as they will be."""
+        caller = f"{type(self).__name__}.load_state_dict"
+        if not isinstance(state_dict, dict) or not {"state", "param_groups"} <= state_dict.keys():
+            what = list(state_dict) if isinstance(state_dict, dict) else type(state_dict).__name__
+            raise StateError(f'{caller}: expected a dictionary with "state" and "param_groups", got {what}')
+        saved = state_dict["param_groups"]
+        if not all(isinstance(g, dict) and "params" in g for g in saved):
+            raise StateError(f'{caller}: expected groups that are dictionaries with "params", got {saved!r:.200}')
+        mine, theirs = ([len(g["params"]) for g in groups] for groups in (self.param_groups, saved))
+        if mine != theirs:
+            raise StateError(f"{caller}: this optimizer has groups of {mine} parameters, the state has {theirs}")
+        groups = [{**g, **deepcopy(s), "params": g["params"]} for g, s in zip(self.param_groups, saved, strict=True)]
+        try:
+            for group in groups:
+                self.check(group)
+        except ValueError as error:
+            raise StateError(f"{caller}: {error}") from None
+        return groups
+
+    def _loaded_state(self, saved, saved_groups, groups):
+        """The state as it will be: new arrays."""
+        state: dict[Variable, dict[str, Any]] = {}
+        problems = []
+        place = {
+            i: (v, group)
+            for group, s in zip(groups, saved_groups, strict=True)
+            for v, i in zip(group["params"], s["params"], strict=True)
+        }
+        for i, values in saved.items():
+            if i not in place:
+                problems.append(f"parameter {i!r} is in no group")
+                continue
+            v, group = place[i]
+            given = {name: value for name, value in values.items() if value is not None}
+            fresh: dict[str, Any] = {}
+            expected = {*self.prepare(group, fresh)[0], *fresh} if given else set()
+            problems += [f"parameter {i} lacks {name}" for name in sorted(expected - given.keys())]
+            state[v] = {}
+            for name, value in given.items():
+                try:
+                    if name not in self.entries:
+                        raise StateError("unknown here")
+                    state[v][name] = _count(value) if name == "step" else _fitted(v.data, value)
+                except MinigradError as error:
+                    problems.append(f"{name} of parameter {i} {v.shape}: {error}")
+        if problems:
+            raise StateError(f"{type(self).__name__}.load_state_dict: " + "; ".join(problems))
+        return state
+
+    def __repr__(self) -> str:
+        lines = [f"{type(self).__name__} ("]
+        for i, group in enumerate(self.param_groups):
+            lines.append(f"Parameter Group {i}: {len(group['params'])} parameters")
+            lines += [f"    {name}: {group[name]}" for name in sorted(group) if name not in ("params", "param_names")]
+        return "\n".join([*lines, ")"])
+
+
+def _descent(xp, p, g, s, decay, maximize):
+    """The gradient of what is to become small, in the scratch `s`: decay p + g, or decay p - g to maximize."""
+    if not decay:
+        return xp.negative(g, out=s)
+    xp.multiply(p, decay, out=s)
+    if maximize:
+        s -= g
+    else:
+        s += g
+    return s
+
+
+def _pieces(kernels, arrays):
+    """Arrays of one shape, in pieces that stay in the cache through all passes of an update; small ones whole.
+
+    Also whole: a parameter or buffer that cannot be flattened without a copy, and arrays of a device.
+    """
+    p = arrays[0]
+    if p.nbytes <= BLOCK or kernels.device != "cpu" or not all(a.flags.c_contiguous for a in (p, *arrays[2:])):
+        return [arrays]
+    n = BLOCK // p.itemsize
+    flat = [a.reshape(-1) for a in arrays]  # a gradient that is not contiguous is copied, once
+    return ([a[i : i + n] for a in flat] for i in range(0, p.size, n))
+
+
+def _fitted(p, value):
+    """A new array like `p` with the values of `value`."""
+    value = value.data if isinstance(value, Variable) else value
+    values = backend[type(value)].to_numpy(value)
+    if values.shape != p.shape:
+        raise StateError(f"expected shape {p.shape}, got {values.shape}")
+    xp = backend[type(p)].xp
+    new = xp.empty_like(p)
+    new[...] = xp.asarray(values)
+    return new
+
+
+def _count(value):
+    """The number of steps: an int, or a 0-d array as PyTorch has it."""
+    value = value.data if isinstance(value, Variable) else value
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = -1.0
+    if number < 0 or not number.is_integer():
+        raise StateError(f"expected a number of steps, got {value!r:.60}")
+    return int(number)
