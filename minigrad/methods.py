@@ -81,15 +81,16 @@ PLAIN = {
 }
 
 
+_TORCH_NAMES = {"axis": "dim", "keepdims": "keepdim"}
+
+
 def _numpy_names(operation):
     """`operation` with NumPy's axis= and keepdims= accepted for dim= and keepdim=."""
 
     def method(self, *args, **options):
-        if "axis" in options:
-            options["dim"] = options.pop("axis")
-        if "keepdims" in options:
-            options["keepdim"] = options.pop("keepdims")
-        return operation(self, *args, **options)
+        if not options:
+            return operation(self, *args)
+        return operation(self, *args, **{_TORCH_NAMES.get(name, name): value for name, value in options.items()})
 
     method.__name__, method.__doc__ = operation.__name__, operation.__doc__
     return method

@@ -61,6 +61,10 @@ class Backend:
 
     def expand(self, x, shape):
         """x broadcast to `shape`, a read-only view."""
+        if x.ndim == 0 and self.xp is np:  # the gradient of a sum; 0.6 us, where broadcast_to takes 1.7
+            y = np.ndarray(shape, x.dtype, np.asarray(x), 0, (0,) * len(shape))
+            y.flags.writeable = False
+            return y
         return self.xp.broadcast_to(x, shape)
 
     def erf(self, x):

@@ -111,15 +111,21 @@ def _sigmoid_forward(self, x):
     return xp.where(x >= 0, 1.0, small) / (1.0 + small)
 
 
+def _sigmoid_backward(self, gy, y):
+    g = gy * y
+    return g - g * y
+
+
+# A number among the operands costs a small array half a microsecond: the gradients do without.
 exp = unary("exp", "e ** x", lambda self, x: lib(x).exp(x), lambda self, gy, y: gy * y)
 expm1 = unary("expm1", "e ** x - 1, exact near 0", lambda self, x: lib(x).expm1(x), lambda self, gy, y: gy * (y + 1))
 log = unary("log", "the natural logarithm", lambda self, x: lib(x).log(x), lambda self, gy, x: gy / x)
 log1p = unary("log1p", "log(1 + x), exact near 0", lambda self, x: lib(x).log1p(x), lambda self, gy, x: gy / (x + 1))
-sqrt = unary("sqrt", "the square root", lambda self, x: lib(x).sqrt(x), lambda self, gy, y: gy * 0.5 / y)
+sqrt = unary("sqrt", "the square root", lambda self, x: lib(x).sqrt(x), lambda self, gy, y: gy / (y + y))
 sin = unary("sin", "sin x, x in radians", lambda self, x: lib(x).sin(x), lambda self, gy, x: gy * cos(x))
 cos = unary("cos", "cos x, x in radians", lambda self, x: lib(x).cos(x), lambda self, gy, x: -(gy * sin(x)))
-tanh = unary("tanh", "the hyperbolic tangent", lambda self, x: lib(x).tanh(x), lambda self, gy, y: gy * (1 - y * y))
-sigmoid = unary("sigmoid", "1 / (1 + e ** -x)", _sigmoid_forward, lambda self, gy, y: gy * (y * (1 - y)))
+tanh = unary("tanh", "the hyperbolic tangent", lambda self, x: lib(x).tanh(x), lambda self, gy, y: gy - gy * y * y)
+sigmoid = unary("sigmoid", "1 / (1 + e ** -x)", _sigmoid_forward, _sigmoid_backward)
 erf = unary(
     "erf",
     "2 / sqrt(pi) times the integral of e ** -t**2 from 0 to x",

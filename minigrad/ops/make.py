@@ -3,6 +3,9 @@
 from ..dtypes import promote, promote_float
 from ..errors import ShapeError
 from ..tape.function import Function
+from ..tape.modes import recording
+from ..tape.variable import Variable, new, untracked
+from ..tape.versions import memory, tick
 
 
 class Elementwise(Function):
@@ -24,9 +27,25 @@ class Elementwise(Function):
 def unary(name, formula, forward, backward, rule=promote_float):
     """An operation of one operand: forward(self, x), backward(self, gy[, x][, y]). By default integers become floats."""
     cls = _function(name, formula, forward, backward, rule)
+    keep = cls.keep
 
     def operation(x):
-        return cls()(x)
+        # Function.__call__ unrolled for the plain case, a Variable whose dtype the result has. 0.84 us, where the
+        # general way takes 1.32 (tanh of 10 elements). Whatever is not plain goes the general way.
+        if not isinstance(x, Variable):
+            return cls()(x)
+        a, edge = x.data, None
+        if x.tracked:
+            edge = x.creator
+            if edge is None:
+                edge = x
+            elif edge.order < memory.last:
+                return cls()(x)
+        node = cls()
+        y = forward(node, a)
+        if y.__class__ is not a.__class__ or y.dtype is not a.dtype:
+            return cls()(x)
+        return _recorded(node, y, (edge,), keep((a, y))) if edge is not None and recording.get() else untracked(y)
 
     return _described(operation, name, formula)
 
@@ -34,11 +53,59 @@ def unary(name, formula, forward, backward, rule=promote_float):
 def binary(name, formula, forward, backward, rule=promote):
     """An operation of two operands: forward(self, a, b), backward(self, gy[, a][, b][, y])."""
     cls = _function(name, formula, forward, backward, rule)
+    keep = cls.keep
 
     def operation(a, b):
-        return cls()(a, b)
+        # As in `unary`: the plain case is a Variable with a Variable of its dtype, or with a number.
+        if not isinstance(a, Variable):
+            return cls()(a, b)
+        x, edge_a, edge_b = a.data, None, None
+        if a.tracked:
+            edge_a = a.creator
+            if edge_a is None:
+                edge_a = a
+            elif edge_a.order < memory.last:
+                return cls()(a, b)
+        if isinstance(b, Variable):
+            z = b.data
+            if z.dtype is not x.dtype:
+                return cls()(a, b)
+            if b.tracked:
+                edge_b = b.creator
+                if edge_b is None:
+                    edge_b = b
+                elif edge_b.order < memory.last:
+                    return cls()(a, b)
+        elif type(b) is float or type(b) is int:
+            z = b
+        else:
+            return cls()(a, b)
+        node = cls()
+        try:
+            y = forward(node, x, z)
+        except ValueError:
+            return cls()(a, b)  # which explains
+        if y.__class__ is not x.__class__ or y.dtype is not x.dtype:
+            return cls()(a, b)
+        if (edge_a is not None or edge_b is not None) and recording.get():
+            return _recorded(node, y, (edge_a, edge_b), keep((x, z, y)))
+        return untracked(y)
 
     return _described(operation, name, formula)
+
+
+def _recorded(node, y, edges, saved):
+    node.edges = edges
+    node.order = tick()
+    node.saved = saved
+    node.shape = y.shape
+    node.dtype = y.dtype
+    out = new(Variable)
+    out.data = y
+    out.grad = None
+    out.creator = node
+    out.tracked = True
+    return out
 
 
 def _function(name, formula, forward, backward, rule):

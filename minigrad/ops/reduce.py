@@ -15,32 +15,29 @@ Extremes = namedtuple("Extremes", "values indices")
 
 
 class Reduction(Function):
-    """A function that takes out `axes` (a tuple), or leaves them at size 1 with keepdim."""
+    """A function that takes out `axes` (a tuple, or None for all), or leaves them at size 1 with keepdim."""
 
     def __init__(self, axes, keepdim):
         self.axes, self.keepdim = axes, keepdim
 
     def spread(self, y):
         """`y`, of the output's shape, with the axes back at size 1."""
-        return y if self.keepdim or not self.axes else y.reshape(self.kept)
-
-    def remember(self, x):
-        self.full = x.shape
-        self.kept = tuple(1 if i in self.axes else n for i, n in enumerate(x.shape))
-
+        if self.keepdim or self.axes is None:
+            return y
+        return y.reshape(tuple(1 if i in self.axes else n for i, n in enumerate(self.full)))
 
     def total(self, x):
-        axes = None if len(self.axes) == x.ndim else self.axes
-        if x.dtype == float16:  # added up in float32, as PyTorch does
-            return x.sum(axis=axes, keepdims=self.keepdim, dtype=float32).astype(float16)
-        return x.sum(axis=axes, keepdims=self.keepdim)
+        """The sum of x over the axes; remembers x's shape."""
+        self.full = x.shape
+        if x.dtype is float16:  # added up in float32, as PyTorch does
+            return x.sum(self.axes, float32, None, self.keepdim).astype(float16)
+        return x.sum(self.axes, None, None, self.keepdim)
 
 
 class Sum(Reduction):
     """y = the sum of x over axes."""
 
     def forward(self, x):
-        self.remember(x)
         return self.total(x)
 
     def backward(self, gy):
@@ -51,10 +48,9 @@ class Mean(Reduction):
     """y = the mean of x over axes."""
 
     def forward(self, x):
-        self.remember(x)
         if x.dtype.kind != "f":
             raise DTypeError(f"mean: expected floats, got {x.dtype}; write x.float().mean()")
-        self.n = math.prod(self.full[i] for i in self.axes)
+        self.n = x.size if self.axes is None else math.prod(x.shape[i] for i in self.axes)
         return self.total(x) * (1.0 / self.n if self.n else math.nan)
 
     def backward(self, gy):
@@ -67,7 +63,7 @@ class Amax(Reduction):
     method = "max"
 
     def forward(self, x):
-        self.remember(x)
+        self.full = x.shape
         return getattr(x, self.method)(axis=self.axes, keepdims=self.keepdim)
 
     def backward(self, gy, x, y):
@@ -89,7 +85,7 @@ class LogSumExp(Reduction):
     """y = log sum e**x, without overflow."""
 
     def forward(self, x):
-        self.remember(x)
+        self.full = x.shape
         xp = lib(x)
         top = x.max(axis=self.axes, keepdims=True)
         top = xp.where(xp.isfinite(top), top, 0)
@@ -105,12 +101,13 @@ def sum(x, dim=None, keepdim=False, dtype=None):
 
     Args: keepdim - leave the axes at size 1. dtype - convert x first. Bools and integers add up as int64.
     """
-    return Sum(axes_of("sum", x, dim), keepdim)(x if dtype is None else x.astype(dtype))
+    axes = None if dim is None else axes_of("sum", x, dim)
+    return Sum(axes, keepdim)(x if dtype is None else x.astype(dtype))
 
 
 def mean(x, dim=None, keepdim=False):
     """The mean over `dim` (an axis, several, or None for all). Raises DTypeError for integers."""
-    return Mean(axes_of("mean", x, dim), keepdim)(x)
+    return Mean(None if dim is None else axes_of("mean", x, dim), keepdim)(x)
 
 
 def var(x, dim=None, unbiased=True, keepdim=False, *, correction=None):

@@ -131,8 +131,8 @@ class Expand(Function):
 def expand(x, *sizes):
     """x broadcast to `sizes`, without a copy; -1 keeps an axis as it is. The result is read-only memory."""
     target = _sizes(sizes)
-    lead = len(target) - x.ndim
     if -1 in target:
+        lead = len(target) - x.ndim
         if -1 in target[: max(lead, 0)]:
             raise ShapeError(f"expand: -1 stands for an axis that x has, and x is {x.shape}; got {tuple(target)}")
         target = tuple(x.shape[i - lead] if n == -1 else n for i, n in enumerate(target))

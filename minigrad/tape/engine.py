@@ -5,10 +5,11 @@ from heapq import heapify, heappop, heappush
 
 import numpy as np
 
+from ..backend import backend
 from ..errors import GraphError, ShapeError
 from .function import Alias, Function, Output
-from .modes import enable_grad, no_grad
-from .variable import Variable
+from .modes import recording
+from .variable import Variable, untracked
 from .versions import memory
 
 
@@ -26,16 +27,22 @@ def walk(grads, create_graph, retain_graph, leads=None, goals=()):
         gy = grads.pop(node)
         if node.hooks is not None:
             gy = _run_hooks(node, gy, create_graph)
-        if leads is not None and _prune(node, gy, leads, goals, found):
-            continue
-        if node.saved is None or node.order < memory.last:
+        node.wants = wants = node.edges
+        if leads is not None:
+            if node in goals:
+                found[node] = gy
+            node.wants = wants = [edge if edge in leads else None for edge in wants]
+            if not any(edge is not None for edge in wants):
+                continue
+        saved = node.saved
+        if saved is None or node.order < memory.last:
             _check_saved(node)
-        gs = _replay(node, gy) if create_graph else node.backward(gy, *node.saved)
+        gs = _replay(node, gy) if create_graph else node.backward(gy, *saved)
         if type(gs) is not tuple:
             gs = (gs,)
-        if len(gs) != len(node.edges):
-            raise GraphError(f"{node.name}.backward returned {len(gs)} gradients for {len(node.edges)} inputs")
-        for edge, g in zip(node.wants, gs):  # noqa: B905 - the lengths have just been compared; strict= is slower
+        if len(gs) != len(wants):
+            raise GraphError(f"{node.name}.backward returned {len(gs)} gradients for {len(wants)} inputs")
+        for edge, g in zip(wants, gs):  # noqa: B905 - the lengths have just been compared; strict= is slower
             if edge is None or g is None:
                 continue
             if g.shape != edge.shape or g.dtype is not edge.dtype:
@@ -51,7 +58,7 @@ def walk(grads, create_graph, retain_graph, leads=None, goals=()):
     for leaf in grads:
         if leaf.hooks is not None:
             grads[leaf] = _run_hooks(leaf, grads[leaf], create_graph)
-    return grads | found
+    return grads if leads is None else grads | found
 
 
 def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None):
@@ -113,19 +120,22 @@ def _propagate(caller, outputs, gradients, retain_graph, create_graph, targets=N
                 f"{caller}: this Variable {y.shape} does not require grad: nothing that requires grad went into it, "
                 "or it was computed under no_grad"
             )
-        g = _seed(caller, y, g, create_graph)
-        grads[y.edge] = grads[y.edge] + g if y.edge in grads else g
+        g, edge = _seed(caller, y, g, create_graph), y.edge
+        grads[edge] = grads[edge] + g if edge in grads else g
     retain_graph = create_graph if retain_graph is None else retain_graph
-    with enable_grad() if create_graph else no_grad():
-        if targets is None:
-            return walk(grads, create_graph, retain_graph)
+    goals, leads = (), None
+    if targets is not None:
         for i, x in enumerate(targets):
             if not x.tracked:
                 raise GraphError(f"{caller}: input {i} {x.shape} does not require grad")
         goals = {x.edge for x in targets}
         leads = _leading_to(goals, grads)
         grads = {edge: g for edge, g in grads.items() if edge in leads}
+    mode = recording.set(create_graph)
+    try:
         return walk(grads, create_graph, retain_graph, leads, goals)
+    finally:
+        recording.reset(mode)
 
 
 def _seed(caller, y, g, create_graph):
@@ -136,7 +146,7 @@ def _seed(caller, y, g, create_graph):
                 f"{caller}: the gradient of one number is meant, and this Variable has shape {y.shape}; "
                 "reduce it, as in loss.mean(), or give `gradient`, an array of its shape"
             )
-        g = np.ones_like(y.data)
+        g = backend[type(y.data)].xp.array(1, y.dtype).reshape(y.shape)
     elif create_graph and isinstance(g, Variable) and g.dtype == y.dtype:
         g = g if g.shape == y.shape else _misfit(caller, g, y)
     else:
@@ -161,14 +171,6 @@ def _leading_to(goals, starts):
         if any(e in leads for e in node.edges):
             leads.add(node)
     return leads
-
-
-def _prune(node, gy, leads, goals, found):
-    """Keep a goal's gradient, want only what leads on; True if nothing does."""
-    if node in goals:
-        found[node] = gy
-    node.wants = [e if e in leads else None for e in node.edges]
-    return not any(e is not None for e in node.wants)
 
 
 def _fit(g, edge, node):
@@ -261,12 +263,12 @@ def _differentiate_definition(node, gy):
 
 def _accumulate(grads, create_graph):
     """Add each gradient to its Variable's `grad`."""
-    shared = _shared(grads)
+    shared = () if create_graph else _shared(grads)
     for x, g in grads.items():
         if create_graph:
             x.grad = g if x.grad is None else x.grad + g
         elif x.grad is None:
-            x.grad = Variable(g.copy() if x in shared else g)
+            x.grad = untracked(g.copy() if x in shared else np.asarray(g))
         elif x.grad.tracked:
             x.grad = Variable(x.grad.data + g)
         else:

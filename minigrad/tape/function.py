@@ -2,14 +2,24 @@
 
 import inspect
 import re
+from operator import itemgetter
 
 import numpy as np
 
 from ..dtypes import float32
 from ..errors import GraphError, MinigradError
 from .modes import recording
-from .variable import Variable, as_array
+from .variable import Variable, as_array, new
 from .versions import memory, tick
+
+
+def _keep(needs, rest=None):
+    """The function that picks from [*inputs, *residuals, y] what backward names. Runs once per recorded operation."""
+    if rest is not None:
+        return lambda values: (*(values[i] for i in needs), *values[rest:-1])
+    if len(needs) > 1:
+        return itemgetter(*needs)  # in C: 60 ns, where a comprehension takes 250
+    return (lambda values: (values[needs[0]],)) if needs else (lambda values: ())
 
 
 class Function:
@@ -50,21 +60,23 @@ class Function:
     order = 0  # birth
     hooks = retained = None
 
-    needs: tuple[int, ...] = ()  # what backward names, as positions: input i, -1 the output, -2-r residual r
+    needs: tuple[int, ...] = ()  # what backward names, as positions in (*inputs, *residuals, y)
     needs_rest = None  # first position of forward's *arrays, if backward names them too
+    keep = staticmethod(_keep(()))
 
     def __init_subclass__(cls):
         """Resolve, once per class, what `backward` names."""
         cls.name = cls.__dict__.get("name") or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
         inputs = list(inspect.signature(cls.forward).parameters)[1:]
         asked = list(inspect.signature(cls.backward).parameters.values())[2:]
-        known = {"y": -1, **{r: -2 - i for i, r in enumerate(cls.residuals)}, **{a: i for i, a in enumerate(inputs)}}
+        known = {"y": -1} | {name: i for i, name in enumerate([*inputs, *cls.residuals])}
         try:
             cls.needs = tuple(known[p.name] for p in asked if p.kind is not p.VAR_POSITIONAL)
             rest = [known[p.name] for p in asked if p.kind is p.VAR_POSITIONAL]
         except KeyError as name:
             raise TypeError(f"{cls.__name__}.backward names {name}; it can name {', '.join(known)}") from None
         cls.needs_rest = rest[0] if rest else None
+        cls.keep = staticmethod(_keep(cls.needs, cls.needs_rest))
 
     def forward(self, *arrays):
         """The operation on arrays."""
@@ -108,20 +120,25 @@ class Function:
                 y = self._promoted(arrays, y)
         except (ValueError, TypeError, IndexError, AttributeError) as error:
             raise self._explained(error, arrays) from None
-        residuals = ()
         if type(y) is tuple:
             if not self.residuals:
                 return self._several(arrays, edges, tracked, y) if variables else y
             y, *residuals = y
+            arrays += residuals
         if not variables:
             return y
         if isinstance(y, np.generic):  # NumPy's 0-d results are scalars
             y = np.asarray(y)
-        out = Variable.__new__(Variable)
+        out = new(Variable)
         out.data = y
         out.grad = None
         if tracked and recording.get():
-            self._record(arrays, edges, y, residuals)
+            if self.order:
+                self._refuse_reuse()
+            arrays.append(y)
+            self.edges = edges
+            self.order = tick()
+            self.saved = self.keep(arrays)
             self.shape = y.shape
             self.dtype = y.dtype
             out.creator = self
@@ -131,22 +148,19 @@ class Function:
             out.tracked = False
         return out
 
-    def _record(self, arrays, edges, y, residuals):
-        """Become a node: keep the edges, and the arrays that backward names."""
-        if self.order:
-            raise GraphError(f"{self.name}: this {type(self).__name__} has run already; an instance is one node")
-        self.edges = self.wants = edges
-        self.order = tick()
-        self.saved = [arrays[i] if i >= 0 else y if i == -1 else residuals[-2 - i] for i in self.needs]
-        if self.needs_rest is not None:
-            self.saved += arrays[self.needs_rest :]
+    def _refuse_reuse(self):
+        raise GraphError(f"{self.name}: this {type(self).__name__} has run already; an instance is one node")
 
     def _several(self, arrays, edges, tracked, ys):
         """The Variables of several outputs. Each hangs on this node by an Output, which knows its number."""
         ys = tuple(as_array(y) for y in ys)
         outs = tuple(Variable(y) for y in ys)
         if tracked and recording.get():
-            self._record(arrays, edges, ys, ())
+            if self.order:
+                self._refuse_reuse()
+            self.edges = edges
+            self.order = tick()
+            self.saved = self.keep([*arrays, ys])
             self.shape = self.dtype = None  # its gradient is a Partial, not an array
             for i, out in enumerate(outs):
                 if out.data.dtype.kind == "f":
@@ -198,7 +212,7 @@ class Alias(Function):
     def behind(cls, edge, like):
         """A new node that passes its gradient on to `edge`; `like` gives the shape and dtype."""
         node = cls()
-        node.edges = node.wants = [edge]
+        node.edges = [edge]
         node.order, node.saved = tick(), []
         node.shape, node.dtype = like.shape, like.dtype
         return node
@@ -209,7 +223,7 @@ class Output(Function):
 
     def __init__(self, node, i, ys):
         self.i, self.kinds = i, [(y.shape, y.dtype) for y in ys]
-        self.edges = self.wants = [node]
+        self.edges = [node]
         self.order, self.saved = tick(), []
         self.shape, self.dtype = self.kinds[i]
 

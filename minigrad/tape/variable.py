@@ -107,6 +107,19 @@ class HookHandle:
         self.remove()
 
 
+new = Variable.__new__
+
+
+def untracked(array):
+    """A Variable on `array` without a history: `Variable(array)`, without its checks."""
+    out = new(Variable)
+    out.data = array
+    out.grad = None
+    out.creator = None
+    out.tracked = False
+    return out
+
+
 def as_array(data, dtype=None):
     """`data` as an array: arrays as they are, numbers and lists in the default float, int64 or bool.
 
