@@ -50,6 +50,7 @@ class Optimizer:
         self.param_groups: list[dict[str, Any]] = []
         self.state: dict[Variable, dict[str, Any]] = {}
         self._scratch: dict = {}
+        self._numbers: tuple = (None, None, None)  # of the last parameter: the numbers, the dtype, the operands
         self.check(defaults)
         for group in self._groups(params):
             self.add_param_group(group)
@@ -109,6 +110,7 @@ class Optimizer:
         buffers = [self._buffer(v, name, group, state) for name in names]
         decay = 0.0 if self.decoupled else float(group.get("weight_decay", 0.0))
         maximize = group.get("maximize", False)
+        numbers = self._operands(kernels, numbers, v.data.dtype)
         for p, grad, *b in _pieces(kernels, [v.data, v.grad.data, *buffers]):
             g = _descent(xp, p, grad, self._like(kernels, p, 1), decay, maximize) if decay or maximize else grad
             self.update(xp, p, g, self._like(kernels, p, 0), *numbers, *b)
@@ -126,6 +128,12 @@ class Optimizer:
             except StateError as error:
                 raise StateError(f"{type(self).__name__}.step: {name} of {self._place(v)}: {error}") from None
         return a
+
+    def _operands(self, kernels, numbers, dtype):
+        """The numbers of a step as operands of `dtype`; made once for all parameters that share them."""
+        if self._numbers[:2] != (numbers, dtype):
+            self._numbers = numbers, dtype, kernels.operands(numbers, dtype)
+        return self._numbers[2]
 
     def _like(self, kernels, p, which):
         """Scratch like `p`. All small arrays get the same memory."""

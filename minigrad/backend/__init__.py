@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import DeviceError
 from .base import Backend as Backend
+from .memory import keep_freed_memory
 
 
 class _Backends(dict):
@@ -23,6 +24,7 @@ class _Backends(dict):
         raise DeviceError(f"{kind.__module__}.{kind.__qualname__} is no array that minigrad computes with")
 
 
+keep_freed_memory()
 cpu = Backend(np)
 # Python numbers too: an operation on numbers alone is done by NumPy.
 backend: dict[type, Backend] = _Backends({np.ndarray: cpu, np.generic: cpu, float: cpu, int: cpu, bool: cpu})

@@ -45,6 +45,10 @@ class Backend:
         """The values of `x` on the host."""
         return np.asarray(x)
 
+    def operands(self, numbers, dtype) -> tuple:
+        """Python floats as operands to be used many times: a 0-d array saves NumPy 0.25 us of 0.5 at each use."""
+        return tuple(self.xp.asarray(n, dtype) if type(n) is float else n for n in numbers)
+
     def add_at(self, x, index, values) -> None:
         """x[index] += values, where an index may occur more than once."""
         self.xp.add.at(x, index, values)

@@ -189,14 +189,18 @@ def max_pool2d(self, x, windows):
     return _outward(y)
 
 
-def _claims(self, x, y, windows):
+def _claims(x, y, windows):
     """For each window position: which windows have their maximum there, and at no earlier position, as PyTorch."""
     free = None
-    for place in _slices(windows, y):
-        claim = x[place] == y
+    places = _slices(windows, y)
+    for place in places:
         if free is None:
+            claim = x[place] == y
             free = ~claim
+        elif place is places[-1]:
+            claim = free  # NaN equals nothing: its gradient comes here
         else:
+            claim = x[place] == y
             claim &= free
             free ^= claim
         yield place, claim
@@ -207,9 +211,13 @@ def max_pool2d_scatter(self, gy, x, y, windows):
     xp = self.xp
     x = _padded(xp, _inward(x, xp), windows.padding, _lowest(x.dtype))
     y, gy = _inward(y, xp), _inward(gy, xp)
+    overlap = any(k > s for k, s in zip(windows.kernel, windows.stride, strict=True)) or windows.dilation != (1, 1)
     gx = xp.zeros(x.shape, gy.dtype)
-    for place, claim in _claims(self, x, y, windows):
-        gx[place] += self.select(claim, gy)
+    for place, claim in _claims(x, y, windows):
+        if overlap:
+            gx[place] += self.select(claim, gy)
+        else:
+            gx[place] = self.select(claim, gy)
     return _outward(_cropped(gx, windows.padding))
 
 
@@ -220,7 +228,7 @@ def max_pool2d_gather(self, g, x, y, windows):
     g = _padded(xp, _inward(g, xp), windows.padding)
     y = _inward(y, xp)
     out = xp.zeros(y.shape, g.dtype)
-    for place, claim in _claims(self, x, y, windows):
+    for place, claim in _claims(x, y, windows):
         out += self.select(claim, g[place])
     return _outward(out)
 
