@@ -24,6 +24,7 @@ from ..backend import backend
 from ..errors import DTypeError, MinigradError, ShapeError, StateError
 from ..tape import Variable, enable_grad
 from ..tape.versions import memory
+from .bundle import SMALL, Bundle
 
 BLOCK = 1 << 17  # bytes: the same piece of p, g, the buffers and the scratch fit the L2 cache together
 
@@ -50,6 +51,7 @@ class Optimizer:
         self.param_groups: list[dict[str, Any]] = []
         self.state: dict[Variable, dict[str, Any]] = {}
         self._scratch: dict = {}
+        self._bundles: dict = {}
         self._numbers: tuple = (None, None, None)  # of the last parameter: the numbers, the dtype, the operands
         self.check(defaults)
         for group in self._groups(params):
@@ -97,24 +99,51 @@ class Optimizer:
         for v, _ in work:
             if not isinstance(v.grad, Variable) or v.grad.data.shape != v.data.shape or v.grad.dtype != v.dtype:
                 self._refuse(v)
+        batches: dict = {}
         for v, group in work:
-            self._step(v, group)
+            state = self.state.get(v)
+            if state is None:
+                state = self.state[v] = {}
+            names, numbers = self.prepare(group, state)
+            small = v.data.nbytes <= SMALL and backend[type(v.data)].device == "cpu"
+            key = (id(group), v.data.dtype, names, numbers) if small else v
+            batch = batches.setdefault(key, (group, names, numbers, [], []))
+            batch[3].append(v)
+            batch[4].append(state)
+        for batch in batches.values():
+            self._step(*batch)
         return loss
 
-    def _step(self, v, group):
-        """What a step of one parameter is in any optimizer."""
-        kernels = backend[type(v.data)]
+    def _step(self, group, names, numbers, variables, states):
+        """One parameter, or several small ones as a bundle."""
+        if len(variables) == 1:
+            v, state = variables[0], states[0]
+            self._update(group, numbers, v.data, v.grad.data, [self._buffer(v, n, group, state) for n in names])
+        else:
+            key = id(group), variables[0].data.dtype
+            bundle = self._bundles.get(key)
+            if bundle is None or not bundle.fits(variables, states, names):
+                for v, state in zip(variables, states, strict=True):
+                    for name in names:
+                        self._buffer(v, name, group, state)
+                bundle = self._bundles[key] = Bundle(backend[type(variables[0].data)].xp, variables, states, names)
+            bundle.gather()
+            self._update(group, numbers, bundle.p, bundle.g, bundle.buffers)
+            bundle.scatter()
+        for v in variables:
+            memory.overwritten(v.data)
+
+    def _update(self, group, numbers, p, grad, buffers):
+        """What a step is in any optimizer: the gradient with decay, then the formula, piece by piece."""
+        kernels = backend[type(p)]
         xp = kernels.xp
-        state = self.state.setdefault(v, {})
-        names, numbers = self.prepare(group, state)
-        buffers = [self._buffer(v, name, group, state) for name in names]
         decay = 0.0 if self.decoupled else float(group.get("weight_decay", 0.0))
         maximize = group.get("maximize", False)
-        numbers = self._operands(kernels, numbers, v.data.dtype)
-        for p, grad, *b in _pieces(kernels, [v.data, v.grad.data, *buffers]):
-            g = _descent(xp, p, grad, self._like(kernels, p, 1), decay, maximize) if decay or maximize else grad
-            self.update(xp, p, g, self._like(kernels, p, 0), *numbers, *b)
-        memory.overwritten(v.data)
+        numbers = self._operands(kernels, numbers, p.dtype)
+        for part, g, *b in _pieces(kernels, [p, grad, *buffers]):
+            if decay or maximize:
+                g = _descent(xp, part, g, self._like(kernels, part, 1), decay, maximize)  # noqa: PLW2901
+            self.update(xp, part, g, self._like(kernels, part, 0), *numbers, *b)
 
     def _buffer(self, v, name, group, state):
         """The buffer `name` of the state, made or moved if need be."""
