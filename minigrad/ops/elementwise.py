@@ -7,10 +7,8 @@ gy (x, a, b, or the output y), and may be a formula of Variables as well; the en
 import math
 import operator
 
-import numpy as np
-
 from ..backend import backend
-from ..dtypes import promote, promote_float
+from ..dtypes import bool_, promote, promote_float
 from ..errors import DTypeError
 from ..tape.variable import Variable, raw
 from .make import Elementwise, binary, unary
@@ -116,6 +114,12 @@ def _sigmoid_backward(self, gy, y):
     return g - g * y
 
 
+def _relu_backward(self, gy, y):
+    if isinstance(gy, Variable):
+        return where(y > 0, gy, 0)
+    return backend[type(gy)].select(y > 0, gy)  # the same without the way through an operation: 1 us less of 4
+
+
 # A number among the operands costs a small array half a microsecond: the gradients do without.
 exp = unary("exp", "e ** x", lambda self, x: lib(x).exp(x), lambda self, gy, y: gy * y)
 expm1 = unary("expm1", "e ** x - 1, exact near 0", lambda self, x: lib(x).expm1(x), lambda self, gy, y: gy * (y + 1))
@@ -144,7 +148,7 @@ relu = unary(
     "relu",
     "max(x, 0); gradient 0 at 0",
     lambda self, x: lib(x).maximum(x, 0),
-    lambda self, gy, y: where(y > 0, gy, 0),
+    _relu_backward,
     promote,
 )
 
@@ -156,7 +160,7 @@ class Where(Elementwise):
     """y = a where condition, else b."""
 
     def forward(self, condition, a, b):
-        if type(b) in (int, float) and b == 0 and hasattr(a, "dtype"):
+        if type(b) is int and b == 0 and hasattr(a, "dtype"):
             return backend[type(a)].select(condition, a)
         return lib(condition).where(condition, a, b)
 
@@ -182,7 +186,7 @@ def where(condition, a, b):
     Shapes: condition, a, b broadcast.
     Raises: DTypeError if condition is not bool.
     """
-    if getattr(condition, "dtype", np.dtype(bool)) != bool:
+    if getattr(condition, "dtype", bool_) is not bool_ and condition.dtype != bool_:
         raise DTypeError(f"where: condition must be bool, got {condition.dtype}; write x > 0 or x.bool()")
     return Where()(condition, a, b)
 

@@ -3,6 +3,7 @@
 import math
 from collections import namedtuple
 
+from ..backend import backend
 from ..dtypes import float16, float32
 from ..errors import DTypeError, IndexRangeError, ShapeError
 from ..tape.function import Function
@@ -26,6 +27,11 @@ class Reduction(Function):
             return y
         return y.reshape(tuple(1 if i in self.axes else n for i, n in enumerate(self.full)))
 
+    def stretch(self, g):
+        """`g`, of the output's shape, as a gradient of the input's."""
+        g = self.spread(g)
+        return expand(g, self.full) if isinstance(g, Variable) else backend[type(g)].expand(g, self.full)
+
     def total(self, x):
         """The sum of x over the axes; remembers x's shape."""
         self.full = x.shape
@@ -41,7 +47,7 @@ class Sum(Reduction):
         return self.total(x)
 
     def backward(self, gy):
-        return expand(self.spread(gy), self.full)
+        return self.stretch(gy)
 
 
 class Mean(Reduction):
@@ -54,7 +60,7 @@ class Mean(Reduction):
         return self.total(x) * (1.0 / self.n if self.n else math.nan)
 
     def backward(self, gy):
-        return expand(self.spread(gy) * (1.0 / self.n if self.n else math.nan), self.full)
+        return self.stretch(gy * (1.0 / self.n if self.n else math.nan))
 
 
 class Amax(Reduction):

@@ -51,6 +51,7 @@ class Reshape(Function):
 
 
 def _sizes(shape):
+    """The sizes, given one by one or as one sequence."""
     return tuple(shape[0]) if len(shape) == 1 and not isinstance(shape[0], int) else shape
 
 
@@ -136,7 +137,7 @@ def expand(x, *sizes):
         if -1 in target[: max(lead, 0)]:
             raise ShapeError(f"expand: -1 stands for an axis that x has, and x is {x.shape}; got {tuple(target)}")
         target = tuple(x.shape[i - lead] if n == -1 else n for i, n in enumerate(target))
-    return Expand(tuple(target))(x)
+    return Expand(target)(x)
 
 
 class Cat(Function):
