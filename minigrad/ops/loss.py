@@ -74,9 +74,9 @@ def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean
     labels, scale, total = _class_scale("cross_entropy", x, labels, weight, ignore_index)
     if weight is not None and label_smoothing:  # the smoothed part is weighted by every class, not by the target's
         log_p = log_softmax(x, 1)
-        keep = 1 if scale is None else (scale != 0).astype(log_p.dtype)
-        sharp = nll_loss(log_p, labels, weight, ignore_index, "none")
-        loss = sharp * (1 - label_smoothing) - sum(log_p * weight, 1) * keep * (label_smoothing / x.shape[1])
+        counts = raw(as_array(target)).reshape(-1) != ignore_index
+        sharp = reshape(take_along_dim(log_p, labels.reshape(-1, 1), 1), -1) * (scale * (label_smoothing - 1))
+        loss = sharp - sum(log_p * weight, 1) * (counts * (label_smoothing / x.shape[1])).astype(x.dtype)
     else:
         loss = CrossEntropy(label_smoothing)(x, labels, scale)
     return _finish("cross_entropy", loss, reduction, total, shape)
@@ -121,15 +121,12 @@ def _class_scale(name, x, labels, weight, ignore_index):
     """(labels, factor per row or None, their sum or None): from class weights and ignored rows. Checks the labels."""
     c = x.shape[1]
     ignored = None
-    if labels.size and not (labels.min() >= 0 and labels.max() < c):
+    if labels.size and (labels.min() < 0 or labels.max() >= c or ignore_index >= 0):
         ignored = labels == ignore_index
-        labels = labels.copy()
-        labels[ignored] = 0
-        if not (labels.min() >= 0 and labels.max() < c):
-            wrong = labels.max() if labels.max() >= c else labels.min()
-            raise IndexRangeError(f"{name}: target {wrong} is outside of the {c} classes 0..{c - 1}; x is {x.shape}")
-    elif ignore_index >= 0:
-        ignored = labels == ignore_index
+        labels = labels * ~ignored
+        for wrong in (labels.min(), labels.max()):
+            if not 0 <= wrong < c:
+                raise IndexRangeError(f"{name}: target {wrong} is outside of the {c} classes 0..{c - 1}; x is {x.shape}")
     if weight is None and ignored is None:
         return labels, None, None
     array = raw(x)

@@ -21,13 +21,16 @@ class Normalize(Function):
 
     residuals = ("mean", "rstd")
 
-    def __init__(self, axes, eps):
-        self.axes, self.eps = axes, eps
+    def __init__(self, axes, eps, observe=None):
+        self.axes, self.eps, self.observe = axes, eps, observe
 
     def forward(self, x, weight, bias):
         average = x.mean(axis=self.axes, keepdims=True)
         y = x - average
-        rstd = 1 / lib(x).sqrt(self.average(y, y) + self.eps)
+        variance = self.average(y, y)
+        if self.observe is not None:
+            self.observe(average, variance)
+        rstd = 1 / lib(x).sqrt(variance + self.eps)
         y *= rstd if weight is None or weight.shape != rstd.shape else rstd * weight
         if weight is not None and weight.shape != rstd.shape:
             y *= weight
@@ -94,13 +97,15 @@ def batch_norm(
     n = math.prod(input.shape) // max(1, input.shape[1])
     if n <= 1:
         raise ShapeError(f"batch_norm: training needs more than one value per channel; x is {input.shape}")
-    axes = (0, *range(2, input.ndim))
-    if running_mean is not None and momentum:
-        x = raw(input)
-        # In new memory: overwriting the old would make the tape look twice at every node of the step.
-        for running, now in ((running_mean, x.mean(axis=axes)), (running_var, x.var(axis=axes, ddof=1))):
-            running.data = (running.data * (1 - momentum) + now * momentum).astype(running.dtype, copy=False)
-    return Normalize(axes, eps)(input, w, b)
+
+    def observe(mean, variance):
+        # Into new memory: overwriting the old would make the tape look twice at every node of the step.
+        for running, now in ((running_mean, mean), (running_var, variance * (n / (n - 1)))):
+            old = running.data
+            running.data = (old * (1 - momentum) + now.reshape(old.shape) * momentum).astype(old.dtype, copy=False)
+
+    track = running_mean is not None and running_var is not None and momentum
+    return Normalize((0, *range(2, input.ndim)), eps, observe if track else None)(input, w, b)
 
 
 def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):

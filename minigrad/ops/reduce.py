@@ -8,7 +8,7 @@ from ..dtypes import float16, float32
 from ..errors import DTypeError, IndexRangeError, ShapeError
 from ..tape.function import Function
 from ..tape.variable import Variable, raw
-from .elementwise import exp, lib, sqrt
+from .elementwise import exp, lib, maximum, minimum, sqrt
 from .index import take_along_dim
 from .shape import axes_of, expand
 
@@ -154,21 +154,19 @@ def max(x, dim=None, keepdim=False):
 
     Without dim, equal elements share the gradient; along dim it goes to the element at `indices`. As in PyTorch.
     """
-    return _extreme(x, dim, keepdim, amax, argmax, "maximum")
+    return _extreme(x, dim, keepdim, amax, argmax, maximum)
 
 
 def min(x, dim=None, keepdim=False):
     """The smallest element of all; with an int `dim`, (values, indices) along it; with another Variable, `minimum`."""
-    return _extreme(x, dim, keepdim, amin, argmin, "minimum")
+    return _extreme(x, dim, keepdim, amin, argmin, minimum)
 
 
 def _extreme(x, dim, keepdim, over_all, where_is, between):
     if dim is None:
         return over_all(x)
     if not isinstance(dim, int):
-        from . import elementwise  # noqa: PLC0415 - the rare two-operand form
-
-        return getattr(elementwise, between)(x, dim)
+        return between(x, dim)
     indices = where_is(x, dim, keepdim=True)
     values = take_along_dim(x, indices, dim)
     return Extremes(values, indices) if keepdim else Extremes(values.squeeze(dim), indices.squeeze(dim))
