@@ -1,5 +1,7 @@
 """The workloads in NumPy by hand, forward and backward: what is left when there is no framework."""
 
+from itertools import pairwise
+
 import numpy as np
 from workloads import CHAINS, LENET, MLPS, chain_data, images
 
@@ -68,7 +70,7 @@ def cross_entropy_gradient(scores, t):
 
 def mlp(sizes, batch):
     rng = np.random.default_rng(0)
-    pairs = list(zip(sizes[:-1], sizes[1:], strict=True))
+    pairs = list(pairwise(sizes))
     weights = [(rng.uniform(-1, 1, (o, i)) / i**0.5).astype("f") for i, o in pairs]
     biases = [np.zeros(o, "f") for _, o in pairs]
     x, t = images(batch, sizes[:1])

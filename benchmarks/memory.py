@@ -32,7 +32,13 @@ def alive():
 
 def training():
     model = nn.Sequential(
-        nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Dropout(0.1), nn.Linear(36, 10)
+        nn.Conv2d(1, 4, 3),
+        nn.BatchNorm2d(4),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Dropout(0.1),
+        nn.Linear(36, 10),
     )
     optimizer = optim.Adam(model.parameters())
     x, t = mg.randn(16, 1, 8, 8), mg.randint(10, (16,))

@@ -5,6 +5,7 @@ model) optimizer step.
 """
 
 import importlib
+from itertools import pairwise
 from types import SimpleNamespace
 
 import numpy as np
@@ -71,7 +72,7 @@ def training(lib, model, x, t):
 def mlp(lib, sizes, batch):
     nn = lib.nn
     layers = []
-    for i, o in zip(sizes[:-1], sizes[1:], strict=True):
+    for i, o in pairwise(sizes):
         layers += [nn.Linear(i, o), nn.ReLU()]
     x, t = images(batch, sizes[:1])
     return training(lib, nn.Sequential(*layers[:-1]), lib.tensor(x), lib.tensor(t))

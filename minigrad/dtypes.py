@@ -32,7 +32,7 @@ def set_default_dtype(dtype) -> None:
 
     Raises: DTypeError if `dtype` is no floating dtype.
     """
-    global _default
+    global _default  # noqa: PLW0603 - one setting for the whole process, as in PyTorch
     dtype = np.dtype(dtype)
     if dtype.kind != "f":
         raise DTypeError(f"set_default_dtype: expected float16, float32 or float64, got {dtype}")
@@ -61,9 +61,10 @@ def promote(operands) -> np.dtype:
         if dtype.kind not in _RANK:
             raise DTypeError(f"dtype {dtype} is not supported: minigrad knows bools, integers and floats")
         widest[group] = _wider(widest.get(group, dtype), dtype)
-    result = None
-    for group in sorted(widest, reverse=True):
-        if result is None or _RANK[widest[group].kind] > _RANK[result.kind]:
+    first, *rest = sorted(widest, reverse=True)
+    result = widest[first]
+    for group in rest:
+        if _RANK[widest[group].kind] > _RANK[result.kind]:
             result = widest[group]
     return result
 
@@ -75,6 +76,6 @@ def _wider(a: np.dtype, b: np.dtype) -> np.dtype:
 
 
 def promote_float(operands) -> np.dtype:
-    """`promote`, with integers and bools raised to the default float: the rule of division and of functions like exp."""
+    """`promote`, with integers and bools raised to the default float: the rule of division and of exp and its like."""
     dtype = promote(operands)
     return dtype if dtype.kind == "f" else _default

@@ -90,7 +90,9 @@ def _gradients_of(fn, checked, count):
     def gradients(*args):
         args, weights = args[:count], args[count:]
         xs = [args[i] for i in checked]
-        return [g for g in grad(_outputs(fn(*args)), xs, weights, create_graph=True, allow_unused=True) if g is not None]
+        return [
+            g for g in grad(_outputs(fn(*args)), xs, weights, create_graph=True, allow_unused=True) if g is not None
+        ]
 
     return gradients
 

@@ -70,7 +70,7 @@ UFUNCS = {
 
 # Everything else: conversions, and what Python and NumPy expect of a number or an array.
 PLAIN = {
-    "__array_ufunc__": lambda *args, **options: _array_ufunc(*args, **options),
+    "__array_ufunc__": lambda *args, **options: _array_ufunc(*args, **options),  # noqa: PLW0108 - defined below
     "backward": backward,
     "__getitem__": index.getitem,
     "__setitem__": index.setitem,
@@ -90,7 +90,9 @@ def _numpy_names(operation):
     def method(self, *args, **options):
         if not options:
             return operation(self, *args)
-        return operation(self, *args, **{_TORCH_NAMES.get(name, name): value for name, value in options.items()})
+        # np.sum(v) calls v.sum(axis=None, dtype=None, out=None).
+        given = {_TORCH_NAMES.get(n, n): v for n, v in options.items() if v is not None or n not in ("out", "dtype")}
+        return operation(self, *args, **given)
 
     method.__name__, method.__doc__ = operation.__name__, operation.__doc__
     return method

@@ -118,7 +118,7 @@ def _contains(self, value):
 def _deepcopy(self, memo):
     if self.creator is not None:
         raise GraphError("deepcopy: only leaves can be copied with their flags; write x.detach().clone()")
-    twin = type(self).__new__(type(self))
+    twin = object.__new__(type(self))
     twin.data, twin.creator, twin.tracked = self.data.copy(), None, self.tracked
     twin.grad = None if self.grad is None else Variable(self.grad.data.copy())
     twin.__dict__.update(self.__dict__)
@@ -210,13 +210,13 @@ PROPERTIES = {
     "itemsize": lambda self: self.data.itemsize,
 }
 
+CASTS = {"half": "float16", "float": "float32", "double": "float64", "long": "int64", "int": "int32", "bool": "bool"}
+
 METHODS = {
     "to": to,
     "astype": astype,
     "type_as": lambda self, other: astype(self, other.dtype),
-    **{name: _caster(dtype) for name, dtype in {
-        "half": "float16", "float": "float32", "double": "float64", "long": "int64", "int": "int32", "bool": "bool",
-    }.items()},
+    **{name: _caster(dtype) for name, dtype in CASTS.items()},
     "cpu": lambda self: to(self, device="cpu"),
     "cuda": cuda,
     "numpy": numpy,

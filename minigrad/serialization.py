@@ -232,7 +232,7 @@ def _write_safetensors(file, text, arrays):
 def _read_safetensors(path):
     with _safetensors("load").safe_open(path, framework="np") as file:
         arrays = {}
-        for name in file.keys():
+        for name in file.keys():  # noqa: SIM118 - this is no dict, and cannot be iterated over
             dtype = file.get_slice(name).get_dtype()
             if dtype not in DTYPES.values():
                 dtype = {"BF16": "bfloat16"}.get(dtype, dtype)
@@ -245,7 +245,7 @@ def _read_safetensors(path):
 
 def _safetensors(caller):
     try:
-        import safetensors.numpy
+        import safetensors.numpy  # noqa: PLC0415 - optional
     except ImportError:
         raise ImportError(
             f'{caller}: .safetensors needs a library that is not installed: pip install "minigrad-tape[safetensors]"'

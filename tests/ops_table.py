@@ -11,7 +11,6 @@ import numpy as np
 
 import minigrad as mg
 import minigrad.nn.functional as F
-from minigrad.ops.conv import Conv2dInput, Conv2dWeight
 
 rng = np.random.default_rng(12345)
 
@@ -50,7 +49,7 @@ def softmax(x, axis):
 def conv_reference(x, w, b=None, stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1):
     """Convolution as it is defined: six loops."""
     x = np.pad(x, ((0, 0), (0, 0), (padding[0],) * 2, (padding[1],) * 2))
-    n, c, h, width = x.shape
+    n, _, h, width = x.shape
     o, per_group, kh, kw = w.shape
     rows = (h - dilation[0] * (kh - 1) - 1) // stride[0] + 1
     cols = (width - dilation[1] * (kw - 1) - 1) // stride[1] + 1
@@ -120,7 +119,7 @@ def with_write(index):
     return function, reference
 
 
-def E(name, function, reference, *inputs):
+def E(name, function, reference, *inputs):  # noqa: N802 - it makes a Row, and stands where Row stands
     return Row(name, function, inputs or ((3, 4),), reference, elementwise=True)
 
 
@@ -172,21 +171,31 @@ ROWS = [
     E("clamp min", lambda a: mg.clamp(a, min=-0.51), lambda a: np.maximum(a, -0.51)),
     Row("clamp by tensors", lambda a, b: mg.clamp(a, b, b + 1), ((3, 4), (4,)), lambda a, b: np.clip(a, b, b + 1)),
     # --- reductions ---
-    Row("sum", lambda x: mg.sum(x), ((3, 4),), np.sum),
+    Row("sum", mg.sum, ((3, 4),), np.sum),
     Row("sum dim", lambda x: mg.sum(x, 1), ((3, 4, 2),), lambda x: x.sum(1)),
-    Row("sum dims keep", lambda x: mg.sum(x, (0, -1), keepdim=True), ((3, 4, 2),), lambda x: x.sum((0, 2), keepdims=True)),
-    Row("mean", lambda x: mg.mean(x), ((3, 4),), np.mean),
+    Row(
+        "sum dims keep",
+        lambda x: mg.sum(x, (0, -1), keepdim=True),
+        ((3, 4, 2),),
+        lambda x: x.sum((0, 2), keepdims=True),
+    ),
+    Row("mean", mg.mean, ((3, 4),), np.mean),
     Row("mean dim", lambda x: mg.mean(x, -1, keepdim=True), ((3, 4),), lambda x: x.mean(-1, keepdims=True)),
-    Row("var", lambda x: mg.var(x), ((3, 4),), lambda x: x.var(ddof=1)),
+    Row("var", mg.var, ((3, 4),), lambda x: x.var(ddof=1)),
     Row("var dim", lambda x: mg.var(x, 0, unbiased=False), ((3, 4),), lambda x: x.var(0)),
     Row("std", lambda x: mg.std(x, (0, 2), keepdim=True), ((3, 2, 2),), lambda x: x.std((0, 2), ddof=1, keepdims=True)),
     Row("amax", lambda x: mg.amax(x, (0, 2)), ((3, 4, 2),), lambda x: x.max((0, 2))),
     Row("amin", lambda x: mg.amin(x, 1, keepdim=True), ((3, 4),), lambda x: x.min(1, keepdims=True)),
-    Row("max", lambda x: mg.max(x), ((3, 4),), np.max),
+    Row("max", mg.max, ((3, 4),), np.max),
     Row("max dim", lambda x: mg.max(x, 1)[0] * 2, ((3, 4),), lambda x: x.max(1) * 2),
     Row("min dim", lambda x: mg.min(x, 0, keepdim=True).values, ((3, 4),), lambda x: x.min(0, keepdims=True)),
     Row("logsumexp", lambda x: mg.logsumexp(x, 1), ((3, 4),), lambda x: np.log(np.exp(x).sum(1))),
-    Row("logsumexp all", lambda x: mg.logsumexp(x, (0, 1), True), ((3, 4),), lambda x: np.log(np.exp(x).sum(keepdims=True))),
+    Row(
+        "logsumexp all",
+        lambda x: mg.logsumexp(x, (0, 1), True),
+        ((3, 4),),
+        lambda x: np.log(np.exp(x).sum(keepdims=True)),
+    ),
     Row("softmax", lambda x: mg.softmax(x, 1), ((3, 4, 2),), lambda x: softmax(x, 1)),
     Row("log_softmax", lambda x: mg.log_softmax(x, -1), ((3, 4),), lambda x: np.log(softmax(x, -1))),
     # --- shapes ---
@@ -202,11 +211,28 @@ ROWS = [
     Row("split", lambda x: mg.split(x, 2)[1] * mg.split(x, [2, 3])[0], ((5, 2),), lambda x: x[2:4] * x[:2]),
     Row("chunk", lambda x: mg.chunk(x, 2, 1)[1], ((2, 5),), lambda x: x[:, 3:]),
     Row("unbind", lambda x: mg.unbind(x, 1)[2], ((2, 3),), lambda x: x[:, 2]),
-    Row("pad", lambda x: F.pad(x, (1, 2, 0, 1), value=0.5), ((2, 3),), lambda x: np.pad(x, ((0, 1), (1, 2)), constant_values=0.5)),
+    Row(
+        "pad",
+        lambda x: F.pad(x, (1, 2, 0, 1), value=0.5),
+        ((2, 3),),
+        lambda x: np.pad(x, ((0, 1), (1, 2)), constant_values=0.5),
+    ),
     Row("pad crop", lambda x: F.pad(x, (-1, 1)), ((2, 3),), lambda x: np.pad(x, ((0, 0), (0, 1)))[:, 1:]),
-    Row("pad reflect", lambda x: F.pad(x, (2, 1), "reflect"), ((2, 3),), lambda x: np.pad(x, ((0, 0), (2, 1)), "reflect")),
-    Row("pad replicate", lambda x: F.pad(x, (2, 1), "replicate"), ((2, 3),), lambda x: np.pad(x, ((0, 0), (2, 1)), "edge")),
-    Row("pad circular", lambda x: F.pad(x, (2, 1), "circular"), ((2, 3),), lambda x: np.pad(x, ((0, 0), (2, 1)), "wrap")),
+    Row(
+        "pad reflect",
+        lambda x: F.pad(x, (2, 1), "reflect"),
+        ((2, 3),),
+        lambda x: np.pad(x, ((0, 0), (2, 1)), "reflect"),
+    ),
+    Row(
+        "pad replicate",
+        lambda x: F.pad(x, (2, 1), "replicate"),
+        ((2, 3),),
+        lambda x: np.pad(x, ((0, 0), (2, 1)), "edge"),
+    ),
+    Row(
+        "pad circular", lambda x: F.pad(x, (2, 1), "circular"), ((2, 3),), lambda x: np.pad(x, ((0, 0), (2, 1)), "wrap")
+    ),
     Row("clone", mg.clone, ((2, 3),), np.copy),
     # --- indexing ---
     Row("getitem slice", lambda x: x[1:, ::-2], ((3, 5),), lambda x: x[1:, ::-2]),
@@ -220,7 +246,12 @@ ROWS = [
     Row("setitem broadcast", with_write(np.s_[:, 1])[0], ((3, 4), ()), with_write(np.s_[:, 1])[1]),
     Row("setitem array", with_write(np.s_[[0, 2]])[0], ((3, 4), (4,)), with_write(np.s_[[0, 2]])[1]),
     Row("setitem mask", with_write(MASK)[0], ((2, 3), (4,)), with_write(MASK)[1]),
-    Row("take_along_dim", lambda x, i: mg.take_along_dim(x, i, 1), ((2, 3), np.array([[0, 0], [2, 1]])), lambda x, i: np.take_along_axis(x, i, 1)),
+    Row(
+        "take_along_dim",
+        lambda x, i: mg.take_along_dim(x, i, 1),
+        ((2, 3), np.array([[0, 0], [2, 1]])),
+        lambda x, i: np.take_along_axis(x, i, 1),
+    ),
     # --- products ---
     Row("matmul", mg.matmul, ((3, 4), (4, 2)), np.matmul),
     Row("matmul batched", mg.matmul, ((2, 1, 3, 4), (5, 4, 2)), np.matmul),
@@ -239,43 +270,142 @@ ROWS = [
         ((2, 4, 5, 6), (2, 2, 3, 2), (2,)),
         lambda x, w, b: conv_reference(x, w, b, (2, 1), (1, 2), (1, 2), 2),
     ),
-    Row("conv2d same", lambda x, w: F.conv2d(x, w, padding="same"), ((1, 1, 4, 5), (1, 1, 3, 3)), lambda x, w: conv_reference(x, w, padding=(1, 1))),
+    Row(
+        "conv2d same",
+        lambda x, w: F.conv2d(x, w, padding="same"),
+        ((1, 1, 4, 5), (1, 1, 3, 3)),
+        lambda x, w: conv_reference(x, w, padding=(1, 1)),
+    ),
     Row("conv2d one image", F.conv2d, ((2, 4, 4), (3, 2, 2, 2)), lambda x, w: conv_reference(x[None], w)[0]),
-    Row("conv2d depthwise", lambda x, w: F.conv2d(x, w, groups=3), ((2, 3, 4, 4), (3, 1, 2, 2)), lambda x, w: conv_reference(x, w, groups=3)),
+    Row(
+        "conv2d depthwise",
+        lambda x, w: F.conv2d(x, w, groups=3),
+        ((2, 3, 4, 4), (3, 1, 2, 2)),
+        lambda x, w: conv_reference(x, w, groups=3),
+    ),
     Row("conv2d 1x1", F.conv2d, ((2, 3, 3, 3), (2, 3, 1, 1)), conv_reference),
-    Row("max_pool2d", lambda x: F.max_pool2d(x, 2), ((2, 2, 4, 6),), lambda x: pool_reference(x, (2, 2), (2, 2), (0, 0), lambda w: np.nanmax(w, axis=(2, 3)))),
-    Row("max_pool2d overlap", lambda x: F.max_pool2d(x, (3, 2), (2, 1), (1, 0)), ((2, 2, 5, 4),), lambda x: pool_reference(x, (3, 2), (2, 1), (1, 0), lambda w: np.nanmax(w, axis=(2, 3)))),
-    Row("avg_pool2d", lambda x: F.avg_pool2d(x, 2), ((2, 2, 4, 6),), lambda x: pool_reference(x, (2, 2), (2, 2), (0, 0), lambda w: w.mean(axis=(2, 3)))),
-    Row("avg_pool2d padded", lambda x: F.avg_pool2d(x, 3, 2, 1), ((2, 2, 5, 5),), lambda x: pool_reference(x, (3, 3), (2, 2), (1, 1), lambda w: np.nansum(w, axis=(2, 3)) / 9)),
-    Row("avg_pool2d uncounted", lambda x: F.avg_pool2d(x, 3, 2, 1, count_include_pad=False), ((2, 2, 5, 5),), lambda x: pool_reference(x, (3, 3), (2, 2), (1, 1), lambda w: np.nanmean(w, axis=(2, 3)))),
-    Row("adaptive_avg_pool2d", lambda x: F.adaptive_avg_pool2d(x, (2, 3)), ((2, 2, 4, 6),), lambda x: x.reshape(2, 2, 2, 2, 3, 2).mean((3, 5))),
-    Row("adaptive_avg_pool2d 1", lambda x: F.adaptive_avg_pool2d(x, 1), ((2, 2, 3, 5),), lambda x: x.mean((2, 3), keepdims=True)),
-    Row("adaptive_avg_pool2d uneven", lambda x: F.adaptive_avg_pool2d(x, (2, None)), ((1, 2, 3, 2),), lambda x: np.stack([x[:, :, :2].mean(2), x[:, :, 1:].mean(2)], 2)),
+    Row(
+        "max_pool2d",
+        lambda x: F.max_pool2d(x, 2),
+        ((2, 2, 4, 6),),
+        lambda x: pool_reference(x, (2, 2), (2, 2), (0, 0), lambda w: np.nanmax(w, axis=(2, 3))),
+    ),
+    Row(
+        "max_pool2d overlap",
+        lambda x: F.max_pool2d(x, (3, 2), (2, 1), (1, 0)),
+        ((2, 2, 5, 4),),
+        lambda x: pool_reference(x, (3, 2), (2, 1), (1, 0), lambda w: np.nanmax(w, axis=(2, 3))),
+    ),
+    Row(
+        "avg_pool2d",
+        lambda x: F.avg_pool2d(x, 2),
+        ((2, 2, 4, 6),),
+        lambda x: pool_reference(x, (2, 2), (2, 2), (0, 0), lambda w: w.mean(axis=(2, 3))),
+    ),
+    Row(
+        "avg_pool2d padded",
+        lambda x: F.avg_pool2d(x, 3, 2, 1),
+        ((2, 2, 5, 5),),
+        lambda x: pool_reference(x, (3, 3), (2, 2), (1, 1), lambda w: np.nansum(w, axis=(2, 3)) / 9),
+    ),
+    Row(
+        "avg_pool2d uncounted",
+        lambda x: F.avg_pool2d(x, 3, 2, 1, count_include_pad=False),
+        ((2, 2, 5, 5),),
+        lambda x: pool_reference(x, (3, 3), (2, 2), (1, 1), lambda w: np.nanmean(w, axis=(2, 3))),
+    ),
+    Row(
+        "adaptive_avg_pool2d",
+        lambda x: F.adaptive_avg_pool2d(x, (2, 3)),
+        ((2, 2, 4, 6),),
+        lambda x: x.reshape(2, 2, 2, 2, 3, 2).mean((3, 5)),
+    ),
+    Row(
+        "adaptive_avg_pool2d 1",
+        lambda x: F.adaptive_avg_pool2d(x, 1),
+        ((2, 2, 3, 5),),
+        lambda x: x.mean((2, 3), keepdims=True),
+    ),
+    Row(
+        "adaptive_avg_pool2d uneven",
+        lambda x: F.adaptive_avg_pool2d(x, (2, None)),
+        ((1, 2, 3, 2),),
+        lambda x: np.stack([x[:, :, :2].mean(2), x[:, :, 1:].mean(2)], 2),
+    ),
     # --- normalization ---
-    Row("layer_norm", lambda x, w, b: F.layer_norm(x, 4, w, b), ((3, 4), (4,), (4,)), lambda x, w, b: norm_reference(x, -1, w, b)),
+    Row(
+        "layer_norm",
+        lambda x, w, b: F.layer_norm(x, 4, w, b),
+        ((3, 4), (4,), (4,)),
+        lambda x, w, b: norm_reference(x, -1, w, b),
+    ),
     Row("layer_norm plain", lambda x: F.layer_norm(x, (2, 2)), ((3, 2, 2),), lambda x: norm_reference(x, (1, 2))),
-    Row("batch_norm", lambda x, w, b: F.batch_norm(x, None, None, w, b, training=True), ((4, 3), (3,), (3,)), lambda x, w, b: norm_reference(x, 0, w, b)),
-    Row("batch_norm images", lambda x, w, b: F.batch_norm(x, None, None, w, b, training=True), ((2, 3, 2, 2), (3,), (3,)), lambda x, w, b: norm_reference(x, (0, 2, 3), over_channels(w, x), over_channels(b, x))),
+    Row(
+        "batch_norm",
+        lambda x, w, b: F.batch_norm(x, None, None, w, b, training=True),
+        ((4, 3), (3,), (3,)),
+        lambda x, w, b: norm_reference(x, 0, w, b),
+    ),
+    Row(
+        "batch_norm images",
+        lambda x, w, b: F.batch_norm(x, None, None, w, b, training=True),
+        ((2, 3, 2, 2), (3,), (3,)),
+        lambda x, w, b: norm_reference(x, (0, 2, 3), over_channels(w, x), over_channels(b, x)),
+    ),
     Row(
         "batch_norm eval",
         lambda x, w, b: F.batch_norm(x, np.array([0.1, 0.2, 0.3], x.dtype), np.array([1.0, 2.0, 3.0], x.dtype), w, b),
         ((2, 3, 2), (3,), (3,)),
-        lambda x, w, b: (x - over_channels(np.array([0.1, 0.2, 0.3]), x)) / np.sqrt(over_channels(np.array([1.0, 2.0, 3.0]), x) + 1e-5) * over_channels(w, x) + over_channels(b, x),
+        lambda x, w, b: (
+            (x - over_channels(np.array([0.1, 0.2, 0.3]), x))
+            / np.sqrt(over_channels(np.array([1.0, 2.0, 3.0]), x) + 1e-5)
+            * over_channels(w, x)
+            + over_channels(b, x)
+        ),
     ),
-    Row("group_norm", lambda x, w, b: F.group_norm(x, 2, w, b), ((2, 4, 3), (4,), (4,)), lambda x, w, b: norm_reference(x.reshape(2, 2, 2, 3), (2, 3)).reshape(2, 4, 3) * over_channels(w, x) + over_channels(b, x)),
+    Row(
+        "group_norm",
+        lambda x, w, b: F.group_norm(x, 2, w, b),
+        ((2, 4, 3), (4,), (4,)),
+        lambda x, w, b: (
+            norm_reference(x.reshape(2, 2, 2, 3), (2, 3)).reshape(2, 4, 3) * over_channels(w, x) + over_channels(b, x)
+        ),
+    ),
     # --- losses ---
     Row("cross_entropy", F.cross_entropy, ((5, 6), LABELS), cross_entropy_reference),
-    Row("cross_entropy sum", lambda x, t: F.cross_entropy(x, t, reduction="sum"), ((5, 6), LABELS), lambda x, t: cross_entropy_reference(x, t) * 5),
+    Row(
+        "cross_entropy sum",
+        lambda x, t: F.cross_entropy(x, t, reduction="sum"),
+        ((5, 6), LABELS),
+        lambda x, t: cross_entropy_reference(x, t) * 5,
+    ),
     Row("cross_entropy images", F.cross_entropy, ((2, 3, 2), np.array([[0, 2], [1, 1]])), cross_entropy_reference),
     Row(
         "cross_entropy options",
-        lambda x, t: F.cross_entropy(x, t, weight=np.arange(1.0, 7.0), ignore_index=4, label_smoothing=0.1, reduction="none"),
+        lambda x, t: F.cross_entropy(
+            x, t, weight=np.arange(1.0, 7.0), ignore_index=4, label_smoothing=0.1, reduction="none"
+        ),
         ((5, 6), LABELS),
         lambda x, t: cross_entropy_reference(x, t, np.arange(1.0, 7.0), 4, 0.1, reduce=False),
     ),
-    Row("cross_entropy weighted", lambda x, t: F.cross_entropy(x, t, weight=np.arange(1.0, 7.0), ignore_index=4), ((5, 6), LABELS), lambda x, t: cross_entropy_reference(x, t, np.arange(1.0, 7.0), 4)),
-    Row("cross_entropy smooth", lambda x, t: F.cross_entropy(x, t, label_smoothing=0.3), ((5, 6), LABELS), lambda x, t: cross_entropy_reference(x, t, smoothing=0.3)),
-    Row("cross_entropy soft", lambda x, t: F.cross_entropy(x, mg.softmax(t, 1)), ((3, 4), (3, 4)), lambda x, t: -(np.log(softmax(x, 1)) * softmax(t, 1)).sum() / 3),
+    Row(
+        "cross_entropy weighted",
+        lambda x, t: F.cross_entropy(x, t, weight=np.arange(1.0, 7.0), ignore_index=4),
+        ((5, 6), LABELS),
+        lambda x, t: cross_entropy_reference(x, t, np.arange(1.0, 7.0), 4),
+    ),
+    Row(
+        "cross_entropy smooth",
+        lambda x, t: F.cross_entropy(x, t, label_smoothing=0.3),
+        ((5, 6), LABELS),
+        lambda x, t: cross_entropy_reference(x, t, smoothing=0.3),
+    ),
+    Row(
+        "cross_entropy soft",
+        lambda x, t: F.cross_entropy(x, mg.softmax(t, 1)),
+        ((3, 4), (3, 4)),
+        lambda x, t: -(np.log(softmax(x, 1)) * softmax(t, 1)).sum() / 3,
+    ),
     Row("nll_loss", F.nll_loss, ((5, 6), LABELS), lambda x, t: -x[np.arange(5), t].mean()),
     Row("mse_loss", F.mse_loss, ((3, 4), (3, 4)), lambda x, t: ((x - t) ** 2).mean()),
     Row(
@@ -286,8 +416,12 @@ ROWS = [
     ),
     Row(
         "bce_with_logits weighted",
-        lambda x, t: F.binary_cross_entropy_with_logits(x, t, reduction="none", pos_weight=np.array([1.0, 2, 3, 4], x.dtype)),
+        lambda x, t: F.binary_cross_entropy_with_logits(
+            x, t, reduction="none", pos_weight=np.array([1.0, 2, 3, 4], x.dtype)
+        ),
         ((3, 4), rng.uniform(0, 1, (3, 4))),
-        lambda x, t: -(t * np.array([1.0, 2, 3, 4]) * np.log(1 / (1 + np.exp(-x))) + (1 - t) * np.log(1 / (1 + np.exp(x)))),
+        lambda x, t: (
+            -(t * np.array([1.0, 2, 3, 4]) * np.log(1 / (1 + np.exp(-x))) + (1 - t) * np.log(1 / (1 + np.exp(x))))
+        ),
     ),
 ]

@@ -75,8 +75,9 @@ def _fetch(url, part, timeout):
 
 def _open(url, have, timeout):
     """The response to a request for what comes after the first `have` bytes, or None if nothing does."""
-    from urllib.error import HTTPError  # here, since only a download needs them, and they take long to import
-    from urllib.request import Request, urlopen
+    # Here, since only a download needs them, and they take long to import.
+    from urllib.error import HTTPError  # noqa: PLC0415
+    from urllib.request import Request, urlopen  # noqa: PLC0415
 
     headers = {"User-Agent": "minigrad", "Accept-Encoding": "identity"}
     if have:
@@ -109,13 +110,13 @@ def _read(response):
         return response.read1(CHUNK)
 
 
-class _Broken(Exception):
+class _Broken(Exception):  # noqa: N818 - not an error of minigrad's: it never leaves this file
     """The network's or a server's failure, as opposed to one of this machine's disk."""
 
 
 @contextmanager
 def _network():
-    from http.client import HTTPException
+    from http.client import HTTPException  # noqa: PLC0415 - as above
 
     try:
         yield
@@ -125,7 +126,7 @@ def _network():
 
 def _bar(name, begin, total):
     try:
-        from tqdm import tqdm
+        from tqdm import tqdm  # noqa: PLC0415 - optional
     except ImportError:
         return nullcontext()
     return tqdm(desc=name, initial=begin, total=total, unit="B", unit_scale=True)

@@ -5,6 +5,7 @@ import hashlib
 import math
 import struct
 import zlib
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -154,7 +155,7 @@ class MNIST(Dataset):
             name = file.name + ".gz"
             urls = [f"{mirror.rstrip('/')}/{name}" for mirror in self.mirrors]
             try:
-                download_file(urls, self.raw_folder / name, check=lambda part, file=file: read_idx(part, file))
+                download_file(urls, self.raw_folder / name, check=partial(read_idx, file=file))
             except DataError as error:
                 raise DataError(
                     f"{type(self).__name__}: {error}\n"

@@ -1,1 +1,1 @@
-"""The differentiable operations, by family. Each is transparent: arrays in, arrays out; a Variable in, a Variable out."""
+"""The differentiable operations, by family. Each is transparent: arrays in, arrays out; Variables in, Variables out."""

@@ -82,7 +82,9 @@ def arange(start, end=None, step=1, dtype=None, device=None, requires_grad=False
 
 def linspace(start, end, steps, dtype=None, device=None, requires_grad=False):
     """`steps` numbers from start to end, both included, at equal distances."""
-    return Variable(find_device(device).xp.linspace(start, end, steps, dtype=dtype or get_default_dtype()), requires_grad)
+    return Variable(
+        find_device(device).xp.linspace(start, end, steps, dtype=dtype or get_default_dtype()), requires_grad
+    )
 
 
 def eye(n, m=None, dtype=None, device=None, requires_grad=False):

@@ -120,13 +120,17 @@ def _relu_backward(self, gy, y):
     return backend[type(gy)].select(y > 0, gy)  # the same without the way through an operation: 1 us less of 4
 
 
+def _sin_backward(self, gy, x):
+    return gy * cos(x)
+
+
 # A number among the operands costs a small array half a microsecond: the gradients do without.
 exp = unary("exp", "e ** x", lambda self, x: lib(x).exp(x), lambda self, gy, y: gy * y)
 expm1 = unary("expm1", "e ** x - 1, exact near 0", lambda self, x: lib(x).expm1(x), lambda self, gy, y: gy * (y + 1))
 log = unary("log", "the natural logarithm", lambda self, x: lib(x).log(x), lambda self, gy, x: gy / x)
 log1p = unary("log1p", "log(1 + x), exact near 0", lambda self, x: lib(x).log1p(x), lambda self, gy, x: gy / (x + 1))
 sqrt = unary("sqrt", "the square root", lambda self, x: lib(x).sqrt(x), lambda self, gy, y: gy / (y + y))
-sin = unary("sin", "sin x, x in radians", lambda self, x: lib(x).sin(x), lambda self, gy, x: gy * cos(x))
+sin = unary("sin", "sin x, x in radians", lambda self, x: lib(x).sin(x), _sin_backward)
 cos = unary("cos", "cos x, x in radians", lambda self, x: lib(x).cos(x), lambda self, gy, x: -(gy * sin(x)))
 tanh = unary("tanh", "the hyperbolic tangent", lambda self, x: lib(x).tanh(x), lambda self, gy, y: gy - gy * y * y)
 sigmoid = unary("sigmoid", "1 / (1 + e ** -x)", _sigmoid_forward, _sigmoid_backward)
@@ -142,8 +146,8 @@ softplus = unary(
     lambda self, x: lib(x).logaddexp(x, 0.0),
     lambda self, gy, x: gy * sigmoid(x),
 )
-abs = unary("abs", "|x|; gradient 0 at 0", lambda self, x: lib(x).abs(x), lambda self, gy, x: gy * sign(x), promote)
 sign = unary("sign", "-1, 0 or 1; gradient 0", lambda self, x: lib(x).sign(x), lambda self, gy: gy * 0, promote)
+abs = unary("abs", "|x|; gradient 0 at 0", lambda self, x: lib(x).abs(x), lambda self, gy, x: gy * sign(x), promote)
 relu = unary(
     "relu",
     "max(x, 0); gradient 0 at 0",
@@ -255,6 +259,8 @@ def _plain(name, symbol, function):
     """An operation without a gradient: on Variables it returns a Variable off the tape, on arrays an array."""
 
     def operation(a, b):
+        if b is None and name in ("eq", "ne"):  # x == None asks whether there is an x
+            return name == "ne"
         try:
             y = function(raw(a), raw(b))
         except ValueError as error:

@@ -22,7 +22,7 @@ def _split(index):
         if isinstance(part, Variable) or hasattr(part, "__array_interface__") or hasattr(part, "dtype"):
             part = part.data if isinstance(part, Variable) else part
         elif isinstance(part, (list, tuple, bool)):
-            part = as_array(part) if len(part) else as_array(part, "int64")
+            part = as_array(part, "int64" if part in ([], ()) else None)
         else:
             template.append(part)
             continue

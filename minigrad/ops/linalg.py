@@ -88,7 +88,9 @@ class Linear(Function):
                 f"linear: x has {n} features, weight expects {weight.shape[1]}; x is {x.shape}, weight {weight.shape}"
             )
         if bias is not None and bias.shape != weight.shape[:1]:
-            raise ShapeError(f"linear: bias must be ({weight.shape[0]},) to match weight {weight.shape}, got {bias.shape}")
+            raise ShapeError(
+                f"linear: bias must be ({weight.shape[0]},) to match weight {weight.shape}, got {bias.shape}"
+            )
 
 
 def linear(x, weight, bias=None):

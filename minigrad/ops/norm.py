@@ -74,9 +74,7 @@ def _per_channel(name, what, p, x):
     return reshape(p, (-1, *(1,) * (x.ndim - 2)))
 
 
-def batch_norm(
-    input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5
-):
+def batch_norm(input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5):
     """Each channel normalized over the batch (training), or by the running statistics.
 
     Shapes: input (n, c) or (n, c, ...); running_mean, running_var, weight, bias (c) or None.

@@ -84,7 +84,9 @@ def _geometry(name, x, kernel_size, stride, padding, dilation, ceil_mode):
         borders += [p, p + extra]
     windows = Windows(kernel, stride, tuple(borders), dilation)
     if min(windows.output(*x.shape[2:])) < 1:
-        raise ShapeError(f"{name}: the window {kernel} is larger than the padded image; x is {x.shape}, padding {padding}")
+        raise ShapeError(
+            f"{name}: the window {kernel} is larger than the padded image; x is {x.shape}, padding {padding}"
+        )
     return windows
 
 
@@ -115,9 +117,7 @@ def avg_pool2d(
             divisor_override - divide by this instead of by the number of elements.
     """
     if _images("avg_pool2d", input):
-        return avg_pool2d(
-            input[None], kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
-        )[0]
+        return avg_pool2d(input[None], kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)[0]
     windows = _geometry("avg_pool2d", input, kernel_size, stride, padding, 1, ceil_mode)
     total = SumPool2d(windows)(input)
     if divisor_override is not None:
@@ -146,7 +146,7 @@ def _counts(n, out, kernel, stride, padding, include_padding):
 
 
 def adaptive_avg_pool2d(input, output_size):
-    """The means of output_size = (h', w') windows that cover the image: window i is from i h // h' to ceil((i+1) h / h').
+    """The means of output_size = (h', w') windows that cover the image: window i is i h // h' to ceil((i+1) h / h').
 
     Shapes: input (n, c, h, w) or (c, h, w) -> (..., h', w'). A size of None keeps that axis.
     """

@@ -11,7 +11,7 @@ _state = {"generator": np.random.default_rng()}
 
 
 def manual_seed(seed: int) -> np.random.Generator:
-    """Begin minigrad's random numbers anew: initial weights, dropout, shuffling, rand and randn. Returns the generator."""
+    """Begin minigrad's random numbers anew: weights, dropout, shuffling, rand and randn. Returns the generator."""
     _state["generator"] = np.random.default_rng(seed)
     return _state["generator"]
 
@@ -23,7 +23,7 @@ def generator() -> np.random.Generator:
 
 def get_rng_state() -> dict:
     """The state of the generator, as plain values: what a checkpoint needs to go on with the same numbers."""
-    return generator().bit_generator.state
+    return dict(generator().bit_generator.state)
 
 
 def set_rng_state(state: dict) -> None:

@@ -166,7 +166,7 @@ class Cat(Function):
 
 
 def _other_sizes(shape, axis):
-    return shape[:axis] + (-1,) + shape[axis + 1 :]
+    return (*shape[:axis], -1, *shape[axis + 1 :])
 
 
 def cat(tensors, dim=0):

@@ -8,7 +8,7 @@ import numpy as np
 from ..backend import backend
 from ..errors import GraphError, ShapeError
 from .function import Alias, Function, Output
-from .modes import recording
+from .modes import enable_grad, recording
 from .variable import Variable, untracked
 from .versions import memory
 
@@ -45,7 +45,11 @@ def walk(grads, create_graph, retain_graph, leads=None, goals=()):
         for edge, g in zip(wants, gs):  # noqa: B905 - the lengths have just been compared; strict= is slower
             if edge is None or g is None:
                 continue
-            if g.shape != edge.shape or g.dtype is not edge.dtype:
+            try:
+                fits = g.shape == edge.shape and g.dtype is edge.dtype
+            except AttributeError:
+                raise GraphError(f"{node.name}.backward returned a {type(g).__name__}, expected an array") from None
+            if not fits:
                 g = _fit(g, edge, node)
             if edge in grads:
                 grads[edge] = grads[edge] + g
@@ -75,8 +79,11 @@ def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=
         _accumulate(found, create_graph)
     else:
         inputs = _listed(inputs)
+        if not inputs:
+            raise GraphError("backward: inputs is empty; leave it out to fill all leaves")
         found = _propagate("backward", [self], [gradient], retain_graph, create_graph, inputs)
-        _accumulate({x: found[x.edge] for x in inputs if x.edge in found}, create_graph)
+        retaining = {x for x in inputs if x.creator is not None and x.creator.retained is not None}  # filled on the way
+        _accumulate({x: found[x.edge] for x in inputs if x.edge in found and x not in retaining}, create_graph)
 
 
 def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, allow_unused=False):
@@ -209,6 +216,7 @@ def _run_hooks(place, gy, create_graph):
             g = result if isinstance(result, Variable) else Variable(result)
             if g.shape != place.shape:
                 raise ShapeError(f"hook: returned shape {g.shape} for a gradient of shape {place.shape}")
+            g = g if g.dtype == place.dtype else g.astype(place.dtype)
     variable = place.retained() if isinstance(place, Function) and place.retained is not None else None
     if variable is not None:
         _accumulate({variable: g if create_graph else g.data}, create_graph)
@@ -222,10 +230,12 @@ def _replay(node, gy):
     """`backward` on Variables, tied to the graph as the saved arrays were."""
     if node.definition is not None:
         return _differentiate_definition(node, gy)
-    places = list(node.needs)
-    if node.needs_rest is not None:
-        places += range(node.needs_rest, len(node.edges))
-    return node.backward(gy, *(_revive(node, i, a) for i, a in zip(places, node.saved, strict=True)))
+    return node.backward(gy, *(_revive(node, i, a) for i, a in zip(_places(node), node.saved, strict=True)))
+
+
+def _places(node):
+    """What each of the saved arrays was: input number 0, 1, ..., or the output (-1)."""
+    return [*node.needs, *(() if node.needs_rest is None else range(node.needs_rest, len(node.edges)))]
 
 
 def _revive(node, place, array):
@@ -250,7 +260,8 @@ def _on(edge, array):
 
 def _differentiate_definition(node, gy):
     """The gradients of a fused operation's definition at its saved inputs, recorded."""
-    inputs = [_revive(node, i, node.saved[node.needs.index(i)]) for i in range(len(node.edges))]
+    places = _places(node)
+    inputs = [_revive(node, i, node.saved[places.index(i)]) for i in range(len(node.edges))]
     # Each behind an Alias: where one input was computed from another, that share is not this node's to pass on.
     inputs = [Alias()(x) if isinstance(x, Variable) else x for x in inputs]
     wanted = [x for x, want in zip(inputs, node.wants, strict=True) if want is not None]
@@ -265,12 +276,15 @@ def _accumulate(grads, create_graph):
     """Add each gradient to its Variable's `grad`."""
     shared = () if create_graph else _shared(grads)
     for x, g in grads.items():
+        if not x.tracked:  # a leaf that was switched off after its use
+            continue
         if create_graph:
-            x.grad = g if x.grad is None else x.grad + g
+            x.grad = g.clone() if x.grad is None else x.grad + g
         elif x.grad is None:
             x.grad = untracked(g.copy() if x in shared else np.asarray(g))
         elif x.grad.tracked:
-            x.grad = Variable(x.grad.data + g)
+            with enable_grad():
+                x.grad = x.grad + g
         else:
             x.grad.data += g
             memory.overwritten(x.grad.data)

@@ -1,5 +1,6 @@
 """Function: one operation, its gradient, and how running it on Variables becomes a node of the tape."""
 
+import functools
 import inspect
 import re
 from operator import itemgetter
@@ -13,13 +14,30 @@ from .variable import Variable, as_array, new
 from .versions import memory, tick
 
 
-def _keep(needs, rest=None):
+def _keep(needs, rest=None, residuals=0):
     """The function that picks from [*inputs, *residuals, y] what backward names. Runs once per recorded operation."""
     if rest is not None:
-        return lambda values: (*(values[i] for i in needs), *values[rest:-1])
+        end = -1 - residuals
+        return lambda values: (*(values[i] for i in needs), *values[rest:end])
     if len(needs) > 1:
         return itemgetter(*needs)  # in C: 60 ns, where a comprehension takes 250
     return (lambda values: (values[needs[0]],)) if needs else (lambda values: ())
+
+
+def _names(function):
+    """The names of its parameters, with a star where there may be several."""
+    parameters = inspect.signature(function).parameters.values()
+    return [("*" if p.kind is p.VAR_POSITIONAL else "") + p.name for p in parameters]
+
+
+def _of_the_first(count, backward):
+    """`backward`, called with the first `count` of what was saved."""
+
+    @functools.wraps(backward)
+    def called(self, gy, *saved):
+        return backward(self, gy, *saved[:count])
+
+    return called
 
 
 class Function:
@@ -67,16 +85,21 @@ class Function:
     def __init_subclass__(cls):
         """Resolve, once per class, what `backward` names."""
         cls.name = cls.__dict__.get("name") or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
-        inputs = list(inspect.signature(cls.forward).parameters)[1:]
-        asked = list(inspect.signature(cls.backward).parameters.values())[2:]
-        known = {"y": -1} | {name: i for i, name in enumerate([*inputs, *cls.residuals])}
-        try:
-            cls.needs = tuple(known[p.name] for p in asked if p.kind is not p.VAR_POSITIONAL)
-            rest = [known[p.name] for p in asked if p.kind is p.VAR_POSITIONAL]
-        except KeyError as name:
-            raise TypeError(f"{cls.__name__}.backward names {name}; it can name {', '.join(known)}") from None
-        cls.needs_rest = rest[0] if rest else None
-        cls.keep = staticmethod(_keep(cls.needs, cls.needs_rest))
+        if cls.residuals and cls.definition is None:
+            raise TypeError(f"{cls.__name__} has residuals, so it needs a definition: what create_graph differentiates")
+        inputs, asked = _names(cls.forward)[1:], _names(cls.backward)[2:]
+        known = {name: i - len(cls.residuals) - 1 for i, name in enumerate([*cls.residuals, "y"])}
+        known = {name: i for i, name in enumerate(inputs)} | {n: i for n, i in known.items() if n not in inputs}
+        for name in asked:
+            if name not in known:
+                raise TypeError(f"{cls.__name__}.backward names {name!r}; it can name {', '.join(known)}")
+        if cls.definition is not None:  # which is computed from all inputs: they are kept too
+            asked, count = [*asked, *(name for name in inputs if name not in asked)], len(asked)
+            if len(asked) > count:
+                cls.backward = _of_the_first(count, cls.backward)
+        cls.needs = tuple(known[name] for name in asked if name[0] != "*")
+        cls.needs_rest = next((known[name] for name in asked if name[0] == "*"), None)
+        cls.keep = staticmethod(_keep(cls.needs, cls.needs_rest, len(cls.residuals)))
 
     def forward(self, *arrays):
         """The operation on arrays."""
@@ -88,6 +111,9 @@ class Function:
 
     def check(self, *arrays) -> None:
         """Called only after `forward` failed: raise the error that says why."""
+
+    def __repr__(self):
+        return f"<{type(self).__name__}>"
 
     @classmethod
     def apply(cls, *inputs):
@@ -116,7 +142,7 @@ class Function:
                 edges.append(None)
         try:
             y = self.forward(*arrays)
-            if self.dtype_rule is not None and y.dtype is not float32:  # a float32 result is right by both rules
+            if self.dtype_rule is not None and getattr(y, "dtype", float32) is not float32:  # a float32 result is right by both rules
                 y = self._promoted(arrays, y)
         except (ValueError, TypeError, IndexError, AttributeError) as error:
             raise self._explained(error, arrays) from None
@@ -127,8 +153,8 @@ class Function:
             arrays += residuals
         if not variables:
             return y
-        if isinstance(y, np.generic):  # NumPy's 0-d results are scalars
-            y = np.asarray(y)
+        if y.__class__ is not np.ndarray:  # NumPy's 0-d results are scalars
+            y = as_array(y)
         out = new(Variable)
         out.data = y
         out.grad = None
@@ -247,4 +273,7 @@ class Partial:
         return len(self.kinds)
 
     def __getitem__(self, i):
-        return self.parts[i] if i in self.parts else np.zeros(*self.kinds[i])  # IndexError past the end ends a loop
+        i = range(len(self.kinds))[i]
+        if isinstance(i, range):
+            return tuple(self[k] for k in i)
+        return self.parts[i] if i in self.parts else np.zeros(*self.kinds[i])

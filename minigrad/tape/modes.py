@@ -1,48 +1,101 @@
-"""Grad modes: is the tape recording? One ContextVar, so each thread and each async task has its own answer."""
+"""Grad modes: is the tape recording? A ContextVar, so each thread and each async task has its own answer."""
 
-from contextlib import ContextDecorator
+import functools
+import inspect
 from contextvars import ContextVar
 
 recording: ContextVar[bool] = ContextVar("recording", default=True)
+_left: ContextVar[tuple[bool, ...]] = ContextVar("left", default=())  # the modes to come back to, innermost last
 
 
-class _Mode(ContextDecorator):
-    """A context manager and decorator that sets `recording`, whatever way the block is left."""
+class _Mode:
+    """A context manager and decorator that sets `recording`. It holds no state: it may be entered again inside itself,
+    and in several threads.
+    """
 
-    def __init__(self, mode: bool):
-        self.mode = mode
-        self._tokens: list = []  # a stack: the same object may be entered again inside itself
+    mode: bool
+
+    def __new__(cls, function=None):
+        self = super().__new__(cls)
+        return self if function is None else self(function)  # `@no_grad` is `@no_grad()`
 
     def __enter__(self):
-        self._tokens.append(recording.set(self.mode))
+        self._enter(recording.get())
         return self
 
+    def _enter(self, before):
+        _left.set((*_left.get(), before))
+        recording.set(self.mode)
+
     def __exit__(self, *exc):
-        recording.reset(self._tokens.pop())
+        *left, before = _left.get()
+        _left.set(tuple(left))
+        recording.set(before)
 
-    def _recreate_cm(self):  # ContextDecorator: a decorated function gets a fresh manager per call, also in threads
-        return type(self)(self.mode) if type(self) in (_Mode, set_grad_enabled) else type(self)()
+    def __call__(self, function):
+        """Decorate `function`; of a generator, the body runs in this mode, and who iterates over it in their own."""
+        if inspect.isgeneratorfunction(function):
+            return self._generator(function)
+
+        @functools.wraps(function)
+        def inside(*args, **options):
+            with self:
+                return function(*args, **options)
+
+        return inside
+
+    def _generator(self, function):
+        @functools.wraps(function)
+        def inside(*args, **options):
+            running = function(*args, **options)
+            resume, value = running.send, None
+            try:
+                while True:
+                    try:
+                        with self:
+                            item = resume(value)
+                    except StopIteration as end:
+                        return end.value
+                    try:
+                        resume, value = running.send, (yield item)
+                    except Exception as error:  # noqa: BLE001 - thrown in by the caller: it is the body's
+                        resume, value = running.throw, error
+            finally:
+                with self:
+                    running.close()
+
+        return inside
 
 
-class no_grad(_Mode):
+class no_grad(_Mode):  # noqa: N801 - PyTorch's name
     """Record nothing inside: for evaluation and for updating parameters. `with no_grad():` or `@no_grad()`."""
 
-    def __init__(self):
-        super().__init__(False)
+    mode = False
 
 
-class enable_grad(_Mode):
+class enable_grad(_Mode):  # noqa: N801 - PyTorch's name
     """Record again inside of a `no_grad` block."""
 
-    def __init__(self):
-        super().__init__(True)
+    mode = True
 
 
-class set_grad_enabled(_Mode):
-    """Record or not, by the value of `mode`: `with set_grad_enabled(training):`."""
+class set_grad_enabled(_Mode):  # noqa: N801 - PyTorch's name
+    """Record or not, by the value of `mode`: from now on, in a `with` block, or in a decorated function."""
 
-    def __init__(self, mode: bool):
-        super().__init__(bool(mode))
+    def __new__(cls, mode: bool):
+        self = object.__new__(cls)
+        self.mode = bool(mode)
+        self.before = recording.get()
+        recording.set(self.mode)
+        return self
+
+    def __enter__(self):
+        self._enter(self.before)
+        return self
+
+    def __call__(self, function):
+        recording.set(self.before)
+        return (enable_grad if self.mode else no_grad)()(function)
 
 
 def is_grad_enabled() -> bool:

@@ -1,6 +1,7 @@
 """Variable: an array on the tape. What one can do with it is bound in `minigrad/methods.py`."""
 
 import weakref
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -87,6 +88,28 @@ class Variable:
         return HookHandle(self.edge.hooks, hook)
 
     __hash__ = object.__hash__  # by identity: == compares elements
+
+    if TYPE_CHECKING:  # what methods.py binds, which type checkers cannot see
+        grad: "Variable | None"
+        creator: Any
+
+        def __getattr__(self, name: str) -> Any: ...
+        def __getitem__(self, index: Any) -> "Variable": ...
+        def __setitem__(self, index: Any, value: Any) -> None: ...
+        def __len__(self) -> int: ...
+        def __float__(self) -> float: ...
+        def __int__(self) -> int: ...
+        def __index__(self) -> int: ...
+        def __neg__(self) -> "Variable": ...
+        def __add__(self, other: Any) -> "Variable": ...
+
+        __abs__ = __invert__ = __neg__
+        __sub__ = __mul__ = __truediv__ = __floordiv__ = __mod__ = __pow__ = __matmul__ = __add__
+        __radd__ = __rsub__ = __rmul__ = __rtruediv__ = __rfloordiv__ = __rmod__ = __rpow__ = __rmatmul__ = __add__
+        __iadd__ = __isub__ = __imul__ = __itruediv__ = __ipow__ = __add__
+        __and__ = __or__ = __xor__ = __rand__ = __ror__ = __rxor__ = __add__
+        __lt__ = __le__ = __gt__ = __ge__ = __add__
+        __eq__ = __ne__ = __add__  # type: ignore[assignment]
 
 
 class HookHandle:

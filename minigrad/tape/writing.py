@@ -33,6 +33,10 @@ def write(caller, x, operation, *others):
     if not x.data.flags.writeable:
         raise GraphError(f"{caller}: x is read-only memory (as after expand); write into x = x.clone()")
     x.data[...] = y.data
+    if y.tracked and x.creator is not None and x.creator.retained is not None:
+        x.creator.retained = None
+        x.creator = y.creator
+        x.retain_grad()
     if y.tracked or (recording.get() and x.tracked):
         memory.overwritten(x.data)
         x.creator, x.tracked = y.creator, y.tracked  # both None and False if a constant was written

@@ -1,0 +1,396 @@
+"""Writing in place: its gradients, what the tape notices of overwritten values, and what it refuses to write."""
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from minigrad import optim
+from minigrad.errors import DTypeError, GraphError, IndexRangeError, ShapeError
+from minigrad.tape import Function
+
+OVERWRITTEN = "a value .* that {} saved for its gradient has been overwritten in place since; write out of place"
+
+
+def leaf(*values):
+    return mg.tensor(list(values), dtype=mg.float64, requires_grad=True)
+
+
+# --- gradients ---------------------------------------------------------------------------------------------------
+
+
+def written(how, copies=True):
+    """The function (x, v) -> x after `how` has written v into a copy of it."""
+
+    def function(x, v):
+        y = x.clone() if copies else x * 1
+        how(y, v)
+        return y * y
+
+    return function
+
+
+def assign(index):
+    def how(y, v):
+        y[index] = v
+
+    return how
+
+
+MASK = np.array([[True, False, True], [False, True, False]])
+WRITES = {
+    "an element": (assign((1, 2)), (2, 3), ()),
+    "a row": (assign(1), (2, 3), (3,)),
+    "a row from a matrix of one row": (assign(1), (2, 3), (1, 3)),
+    "an element from a vector of one": (assign((1, 2)), (2, 3), (1,)),
+    "a column, broadcast": (assign(np.s_[:, ::2]), (2, 3), (2, 1)),
+    "everything": (assign(...), (2, 3), (3,)),
+    "rows by numbers": (assign([1, 0]), (2, 3), (2, 3)),
+    "elements by numbers": (assign(([0, 1], [2, 2])), (2, 3), (2,)),
+    "by a Variable": (assign(mg.tensor([1])), (2, 3), (1, 3)),
+    "by a mask": (assign(MASK), (2, 3), (3,)),
+    "by a mask, one value": (assign(MASK), (2, 3), ()),
+    "by a mask of rows": (assign([False, True]), (2, 3), (3,)),
+    "a new axis": (assign(np.s_[None, 0]), (2, 3), (3,)),
+    "add_": (lambda y, v: y.add_(v), (2, 3), (3,)),
+    "sub_": (lambda y, v: y.sub_(v), (2, 3), (2, 1)),
+    "mul_": (lambda y, v: y.mul_(v), (2, 3), (2, 3)),
+    "div_": (lambda y, v: y.div_(v * v + 1), (2, 3), (2, 3)),
+    "pow_": (lambda y, v: y.abs_().add_(1).pow_(v), (2, 3), (2, 3)),
+    "copy_": (lambda y, v: y.copy_(v), (2, 3), (3,)),
+    "mul_ by itself": (lambda y, v: y.mul_(y).add_(v), (2, 3), (3,)),
+    "mul_ by a part of itself": (lambda y, v: y.mul_(y[:1]).add_(v), (2, 3), (3,)),
+    "add_ itself": (lambda y, v: y.add_(y).mul_(v), (2, 3), (3,)),
+    "one function after the other": (
+        lambda y, v: y.exp_().sqrt_().neg_().sigmoid_().tanh_().log_().abs_().relu_().clamp_(max=0.9).mul_(v),
+        (2, 3),
+        (3,),
+    ),
+    "its own elements": (lambda y, v: (assign(0)(y, y[1] + v), assign(1)(y, y[0])), (2, 3), (3,)),
+    "+= on an element": (lambda y, v: y.__setitem__(0, y[0].__iadd__(v)), (2, 3), (3,)),
+}
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_gradients_to_second_order(name):
+    how, *shapes = WRITES[name]
+    x, v = (mg.randn(shape, dtype=mg.float64, generator=np.random.default_rng(i)) for i, shape in enumerate(shapes))
+    x.requires_grad_(), v.requires_grad_()
+    assert mg.gradcheck(written(how), x, v, order=2)
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_values_that_need_no_gradient_get_recorded_writes(name):
+    """x itself requires no grad: what is written into it does."""
+    how, *shapes = WRITES[name]
+    x, v = (mg.randn(shape, dtype=mg.float64, generator=np.random.default_rng(i)) for i, shape in enumerate(shapes))
+    assert mg.gradcheck(lambda v: written(how)(x, v), v.requires_grad_(), order=2)
+
+
+@pytest.mark.parametrize("method", ["add_", "sub_", "mul_", "div_", "pow_", "copy_"])
+def test_in_place_is_out_of_place_written_over_x(method):
+    x, v = mg.tensor([1.5, 2.5]), mg.tensor([2.0, 3.0])
+    expected = v if method == "copy_" else getattr(x, method[:-1])(v)
+    data = x.data
+    assert getattr(x, method)(v) is x and x.data is data
+    assert x.tolist() == expected.tolist() and not x.requires_grad and x.is_leaf
+
+
+def test_what_is_overwritten_gets_no_gradient():
+    x = leaf(1.0, 2.0)
+    overwriting = [lambda h, v: h.fill_(v), lambda h, v: h.zero_(), lambda h, v: h.copy_(mg.full((2,), v)), assign(...)]
+    for overwrite in overwriting:
+        h = x * 2
+        overwrite(h, 4.0)
+        y = (h * x).sum()
+        y.backward()
+        assert x.grad.tolist() == h.tolist()
+        x.grad = None
+
+
+def test_fill_and_draw():
+    x = mg.zeros(2, 3)
+    assert x.fill_(2.5) is x and (x.data == 2.5).all()
+    assert (x.zero_().data == 0).all() and (x.fill_(mg.tensor(3)).data == 3).all() and x.dtype == mg.float32
+    x.uniform_(4, 5)
+    assert ((x.data >= 4) & (x.data < 5)).all() and len(np.unique(x.data)) > 3
+    x.normal_(100, 0.1)
+    assert (abs(x.data - 100) < 1).all()
+    whole = mg.zeros(3, dtype=mg.int64)
+    whole[1:] = 2.7  # as in PyTorch, the assigned values take the dtype
+    assert whole.copy_(whole.float() + 0.5).tolist() == [0, 2, 2]
+
+
+# --- += ----------------------------------------------------------------------------------------------------------
+
+UPDATES = {"+=": "__iadd__", "-=": "__isub__", "*=": "__imul__", "/=": "__itruediv__", "**=": "__ipow__"}
+
+
+@pytest.mark.parametrize("symbol", UPDATES)
+def test_updates_rebind_on_the_tape_and_write_off_it(symbol):
+    update = UPDATES[symbol]
+    x = leaf(2.0, 3.0)
+    old = x * 1
+    h = getattr(old, update)(mg.tensor([2.0, 2.0], dtype=mg.float64))
+    assert h is not old and not np.shares_memory(h.data, old.data) and old.tolist() == [2, 3]
+    (h.sum() + old.exp().sum()).backward()
+    free = mg.tensor([2.0, 3.0])
+    same = getattr(free, update)(2)
+    assert same is free and np.allclose(free.data, h.data)
+    with mg.no_grad():
+        w = leaf(2.0, 3.0)
+        assert getattr(w, update)(2) is w and w.requires_grad and w.is_leaf and np.allclose(w.data, h.data)
+
+
+@pytest.mark.parametrize("symbol", UPDATES)
+def test_an_update_of_a_leaf_is_refused(symbol):
+    w = leaf(2.0, 3.0)
+    with pytest.raises(GraphError, match=r"=: a leaf that requires grad cannot be changed in place.*mg.no_grad"):
+        getattr(w, UPDATES[symbol])(2)
+    assert w.tolist() == [2, 3] and w.is_leaf
+
+
+# --- leaves ------------------------------------------------------------------------------------------------------
+
+LEAF_WRITES = {
+    "setitem": lambda w: w.__setitem__(0, 5.0),
+    "add_": lambda w: w.add_(1),
+    "exp_": lambda w: w.exp_(),
+    "fill_": lambda w: w.fill_(5),
+    "zero_": lambda w: w.zero_(),
+    "copy_": lambda w: w.copy_(mg.ones(w.shape)),
+    "uniform_": lambda w: w.uniform_(),
+    "normal_": lambda w: w.normal_(),
+}
+VIEWS = {
+    "leaf": lambda w: w,
+    "slice": lambda w: w[1:],
+    "reshaped": lambda w: w.reshape(1, 3, 1),
+    "transposed slice": lambda w: w.reshape(3, 1).T[:, ::2],
+}
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("name", LEAF_WRITES)
+def test_leaves_and_their_views_are_not_written(name, view):
+    w = leaf(1.0, 2.0, 3.0)
+    place = VIEWS[view](w)
+    what = "a leaf" if view == "leaf" else "a view of a leaf"
+    with pytest.raises(GraphError, match=f"{what} that requires grad cannot be changed in place while.*mg.no_grad"):
+        LEAF_WRITES[name](place)
+    assert w.tolist() == [1, 2, 3] and w.is_leaf and w.requires_grad
+    with mg.no_grad():
+        LEAF_WRITES[name](place)
+    assert w.tolist() != [1, 2, 3] and w.is_leaf and w.requires_grad
+    (w * w).sum().backward()
+    assert np.allclose(w.grad.data, 2 * w.data)
+
+
+def test_a_view_taken_under_no_grad_is_still_a_view_of_the_leaf():
+    w = leaf(1.0, 2.0)
+    with mg.no_grad():
+        view = w[:1]
+    with pytest.raises(GraphError, match="view"):
+        view.mul_(w[1:])
+    assert w.tolist() == [1, 2]
+
+
+# --- saved values that were overwritten --------------------------------------------------------------------------
+
+
+class Pair(Function):
+    """Saves both of its outputs."""
+
+    def forward(self, x):
+        return np.exp(x), x * 2
+
+    def backward(self, gy, y):
+        return gy[0] * y[0] + gy[1] * 2
+
+
+def _through_optimizer(x, w, h):
+    y = h * w
+    w.grad = mg.ones_like(w)
+    optim.SGD([w], lr=0.1).step()
+    return y
+
+
+def _memory(overwrite):
+    def function(x, w, h):
+        y = h * h
+        overwrite(h)
+        return y
+
+    return function
+
+
+def _output(x, w, h):
+    y = h.exp()
+    z = y + 0
+    y.add_(1)
+    return z
+
+
+def _several(x, w, h):
+    a, b = Pair()(h)
+    z = a + 0
+    a.add_(1)
+    return z + b
+
+
+def _index(x, w, h):
+    index = mg.tensor([1, 0])
+    y = h[index]
+    index[0] = 0
+    return y
+
+
+def _constant(x, w, h):
+    c = mg.ones(2, dtype=mg.float64)
+    y = h * c
+    c += 1
+    return y
+
+
+def _alias_of_numpy(x, w, h):
+    array = np.ones(2)
+    a, b = mg.from_numpy(array), mg.from_numpy(array[:1])
+    y = h * a
+    b.add_(1)
+    return y
+
+
+def _leaf_under_no_grad(x, w, h):
+    y = w * x
+    with mg.no_grad():
+        w.mul_(2)
+    return y
+
+
+SPOILED = {
+    "input": ("mul", _memory(lambda h: h.add_(1))),
+    "input by index": ("mul", _memory(lambda h: h.__setitem__(0, 1.0))),
+    "input through a view": ("mul", _memory(lambda h: h.reshape(1, 2)[:, :1].add_(1))),
+    "input through detach": ("mul", _memory(lambda h: h.detach().fill_(0))),
+    "input under no_grad": ("mul", _memory(mg.no_grad()(lambda h: h.zero_()))),
+    "output": ("exp", _output),
+    "one of several outputs": ("pair", _several),
+    "index": ("getitem", _index),
+    "constant": ("mul", _constant),
+    "shared NumPy memory": ("mul", _alias_of_numpy),
+    "leaf under no_grad": ("mul", _leaf_under_no_grad),
+    "parameter, by an optimizer": ("mul", _through_optimizer),
+}
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+@pytest.mark.parametrize("name", SPOILED)
+def test_overwritten_values_are_noticed(name, create_graph):
+    operation, function = SPOILED[name]
+    x, w = leaf(1.0, 2.0), leaf(3.0, 4.0)
+    y = function(x, w, x * w)
+    with pytest.raises(GraphError, match=OVERWRITTEN.format(operation)):
+        y.sum().backward(create_graph=create_graph)
+    assert x.grad is None
+
+
+def test_what_is_not_saved_may_be_overwritten():
+    x = leaf(1.0, 2.0)
+    h = x * 3
+    y = h + 1  # saves nothing
+    h.mul_(h.detach() * 0 + 2)
+    z = h.exp()
+    y.add_(1)
+    (y.sum() + z.sum()).backward()
+    assert np.allclose(x.grad.data, 3 + 6 * z.data)
+
+
+def test_a_write_before_the_operation_is_none_of_its_business():
+    x = leaf(1.0, 2.0)
+    h = x * 3
+    with mg.no_grad():
+        h.add_(1)
+    (h * h).sum().backward(create_graph=True)
+    assert x.grad.tolist() == [24, 42]
+
+
+def test_raw_writes_are_not_seen():
+    """Documented: who writes into .data, or into the array of from_numpy, is alone responsible."""
+    array = np.array([1.0, 2.0])
+    x, c = leaf(1.0, 1.0), mg.from_numpy(array)
+    y = (x * c).sum()
+    array[0] = 10
+    c.data[1] = 20
+    y.backward()
+    assert x.grad.tolist() == [10, 20]
+
+
+# --- other names for the same memory -----------------------------------------------------------------------------
+
+
+def test_a_stale_alias_is_refused():
+    x = leaf(1.0, 2.0)
+    h = x * 2
+    alias = h.reshape(2, 1)
+    h.add_(1)
+    with pytest.raises(GraphError, match=r"sum: the operand \(2, 1\) made by reshape shares memory.*take a clone\(\)"):
+        alias.sum()
+    with pytest.raises(GraphError, match="add: the operand"):
+        h.reshape(2, 1) + alias
+    with mg.no_grad():
+        assert alias.sum().item() == 8  # without a history there is nothing to be wrong about
+    h.sum().backward()
+    assert x.grad.tolist() == [2, 2]
+
+
+def test_a_write_that_others_would_not_know_of_is_refused():
+    w, base = leaf(5.0).sum(), mg.zeros(2, 2, dtype=mg.float64)
+    with pytest.raises(GraphError, match=r"setitem: x is a view of memory.*x = x.clone\(\)"):
+        base[0][0] = w
+    assert (base.data == 0).all() and not base.requires_grad
+    base[0, 0] = w
+    assert mg.grad(base.sum(), w)[0].item() == 1
+
+
+# --- refusals change nothing -------------------------------------------------------------------------------------
+
+REFUSED = {
+    "a value too large": (lambda x: x.__setitem__(0, np.ones(3)), ShapeError, "setitem: a value of shape"),
+    "an index outside": (lambda x: x.__setitem__(5, 1.0), IndexRangeError, r"setitem: index 5.*x is \(2, 2\)"),
+    "a mask of another shape": (lambda x: x.__setitem__([True] * 3, 1.0), IndexRangeError, "setitem: "),
+    "a result too large": (lambda x: x.add_(np.ones((3, 2, 2))), ShapeError, r"add_: the result has shape \(3, 2, 2\)"),
+    "shapes that do not broadcast": (lambda x: x.mul_(np.ones(3)), ShapeError, "mul: shapes .* do not broadcast"),
+    "copy_ of another shape": (lambda x: x.copy_(mg.ones(3)), ShapeError, r"expand: x \(3,\) does not broadcast"),
+    "fill_ with too much": (lambda x: x.fill_(np.ones(3)), ShapeError, "fill_"),
+    "floats into integers": (lambda x: x.long().add_(0.5), DTypeError, "result is float32, and x holds int64"),
+    "division of integers": (lambda x: x.long().div_(2), DTypeError, "div_: the result is float32, and x holds int64"),
+    "integers into bools": (lambda x: x.bool().add_(1), DTypeError, "result is int64, and x holds bool"),
+    "text": (lambda x: x.__setitem__(0, "a"), DTypeError, "expected floats, integers or bools"),
+}
+
+
+@pytest.mark.parametrize("tracked", [False, True])
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_failed_write_changes_nothing(name, tracked):
+    write, error, message = REFUSED[name]
+    x = leaf(1.0, 2.0, 3.0, 4.0)
+    h = x.reshape(2, 2) * 1 if tracked else x.detach().reshape(2, 2).clone()
+    with pytest.raises(error, match=message):
+        write(h)
+    assert h.tolist() == [[1, 2], [3, 4]] and h.requires_grad == tracked
+    if tracked:
+        (h * h).sum().backward()
+        assert x.grad.tolist() == [2, 4, 6, 8]
+
+
+@pytest.mark.parametrize("write", [assign(0), lambda y, v: y.add_(v), lambda y, v: y.fill_(1), lambda y, v: y.copy_(v)])
+@pytest.mark.parametrize("tracked", [False, True])
+def test_read_only_memory(write, tracked):
+    x = leaf(1.0)
+    spread = (x * 1 if tracked else x.detach()).expand(3)
+    with pytest.raises(GraphError, match=r"read-only memory \(as after expand\); write into x = x.clone\(\)"):
+        write(spread, 2.0)
+    assert spread.tolist() == [1, 1, 1]
+    array = np.ones(2)
+    array.flags.writeable = False
+    with pytest.raises(GraphError, match="read-only memory"):
+        write(mg.from_numpy(array), 2.0)
