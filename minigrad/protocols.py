@@ -155,8 +155,10 @@ def _format(self, spec):
 
 
 def fill_(self, value):
-    """Write `value` everywhere."""
-    write("fill_", self, lambda x: Variable(np.broadcast_to(as_array(value).astype(x.dtype), x.shape)))
+    """Write `value`, one number, everywhere."""
+    if as_array(value).size != 1:
+        raise ShapeError(f"fill_: expected one number, got shape {as_array(value).shape}; write x.copy_(values)")
+    write("fill_", self, lambda x: Variable(shape.expand(as_array(value).astype(x.dtype).reshape(()), x.shape)))
     return self
 
 

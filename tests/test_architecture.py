@@ -1,4 +1,4 @@
-"""The rules of the house: who imports whom, what is in the package, what is documented, what a node may keep.
+"""The rules of the house: who imports whom, what is in the package, what is documented.
 
 A rule is a function of a root folder that returns its complaints. Each is run on this repository, and on a small
 wrong tree where it must complain: a checker that cannot find a fault proves nothing.
@@ -16,9 +16,7 @@ import tomllib
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import pytest
-from ops_table import ROWS, Row
 
 import minigrad as mg
 import minigrad.nn.functional as F
@@ -173,8 +171,8 @@ def everything_is_packaged(root):
     present = {}
     for package, folder in PACKAGES.items():
         for path in (root / folder).rglob("*"):
-            if path.is_file() and "__pycache__" not in path.parts:
-                inner = path.parent.relative_to(root / folder).parts
+            inner = path.parent.relative_to(root / folder).parts
+            if path.is_file() and not any(name.startswith((".", "__")) for name in inner):  # caches of tools
                 present.setdefault(".".join((package, *inner)), []).append(path.name)
     listed = settings["packages"]
     complaints += [f"{name} is not listed in packages" for name in present if name not in listed]
@@ -249,7 +247,7 @@ def the_public_is_documented(root):
 PARTS = (*PACKAGES.values(), "minigrad/backend", "minigrad/tape", "minigrad/ops")
 HOUSE = {f"{folder}/__init__.py": '"""A part."""' for folder in PARTS} | {
     "minigrad/errors.py": '"""Errors: cupy may be named in prose."""',
-    "minigrad/tape/engine.py": '"""The engine."""\nimport numpy as np\nfrom ..errors import X\nnp.asarray(np.ndarray)',
+    "minigrad/tape/engine.py": '"""The engine."""\nimport numpy as np\nfrom ..errors import X\nnp.asarray(1)',
     "minigrad/ops/conv.py": '"""Convolution."""\nfrom ..tape import engine\nimport numpy.random\n',
     "minigrad/py.typed": "",
     "nn/linear.py": '"""Linear."""\nfrom . import __doc__\nfrom ..ops import conv\n',
@@ -263,28 +261,28 @@ HOUSE = {f"{folder}/__init__.py": '"""A part."""' for folder in PARTS} | {
 }
 
 FAULTS = [
-    (imports_go_down, "minigrad/tape/x.py", "from ..ops.conv import y", "tape.x:1 imports minigrad.ops.conv: from floor"),
+    (imports_go_down, "minigrad/tape/x.py", "from ..ops.conv import y", "x:1 imports minigrad.ops.conv: from floor 1"),
     (imports_go_down, "minigrad/tape/x.py", "def f():\n    from .. import ops", "tape.x:2 imports minigrad.ops"),
     (imports_go_down, "minigrad/ops/x.py", "import minigrad.nn.linear", "minigrad.nn.linear: from floor 2 up to 4"),
-    (imports_go_down, "minigrad/ops/x.py", "from .. import zeros", "imports minigrad: from floor 2 up to 5"),
+    (imports_go_down, "minigrad/ops/x.py", "from .. import zeros", "minigrad: from floor 2 up to 5"),
     (imports_go_down, "minigrad/ops/__init__.py", "from ..nn import x", "minigrad.ops:1 imports minigrad.nn"),
     (imports_go_down, "optim/x.py", "from ..nn.linear import y", "nn and optim do not know each other"),
     (imports_go_down, "nn/x.py", "from .. import optim", "nn and optim do not know each other"),
     (imports_go_down, "optim/x.py", "from ..ops import conv", "optim knows the tape and what is below it"),
     (imports_go_down, "minigrad/cellar.py", "", "minigrad.cellar has no floor"),
     (imports_make_no_circle, "minigrad/errors.py", "from .tape import engine", "errors -> minigrad.tape.engine -> "),
-    (imports_make_no_circle, "minigrad/tape/__init__.py", "from ..ops import conv", "ops.conv -> minigrad.tape -> minig"),
+    (imports_make_no_circle, "minigrad/tape/__init__.py", "from ..ops import conv", "-> minigrad.tape -> minigrad"),
     (nn_and_optim_have_one_name, "tests/test_x.py", "import nn.linear as x", r"test_x.py:1 imports nn.linear"),
     (nn_and_optim_have_one_name, "nn/x.py", "def f():\n    from optim import x", "nn/x.py:2 imports optim"),
     (everything_is_packaged, "minigrad/attic/__init__.py", "", "minigrad.attic is not listed in packages"),
     (everything_is_packaged, "nn/attic/x.py", "", "minigrad.nn.attic has no __init__.py"),
     (everything_is_packaged, "minigrad/ops/table.csv", "", "minigrad.ops: table.csv is not in package-data"),
-    (everything_is_packaged, "pyproject.toml", HOUSE["pyproject.toml"].replace(".ops", ".op"), "minigrad.op is listed"),
+    (everything_is_packaged, "pyproject.toml", HOUSE["pyproject.toml"].replace(".ops", ".op"), "op is listed in pack"),
     (files_are_short, "nn/x.py", "x = 1\n" * (LONGEST + 1), "minigrad.nn.x has 401 lines"),
-    (only_the_backend_names_cupy, "nn/x.py", "def f():\n    import cupy as cp", "minigrad.nn.x names CuPy: cupy as cp"),
+    (only_the_backend_names_cupy, "nn/x.py", "def f():\n    import cupy as cp", "nn.x names CuPy: cupy as cp"),
     (only_the_backend_names_cupy, "nn/x.py", "f = __import__('cupy')", "names CuPy: 'cupy'"),
     (only_the_backend_names_cupy, "nn/x.py", "from minigrad.backend import x\nx.has_cupy()", "names CuPy: x.has_cupy"),
-    (device_code_asks_the_backend, "minigrad/ops/x.py", "y = lambda x: np.exp(x)", r"ops.x:1 uses np.exp; take backend\["),
+    (device_code_asks_the_backend, "minigrad/ops/x.py", "y = lambda x: np.exp(x)", r"x:1 uses np.exp; take backend"),
     (the_public_is_documented, "nn/x.py", "", "minigrad.nn.x: the module has no docstring"),
     (the_public_is_documented, "nn/x.py", "'x'\ndef f(): pass", "minigrad.nn.x: f has no docstring"),
     (the_public_is_documented, "nn/x.py", "'x'\nclass A:\n    'A'\n    def f(self): pass", "A.f has no docstring"),
@@ -350,108 +348,3 @@ def test_type_checkers_are_told_of_the_operators():
     bound |= {f"__i{name}__" for name in methods.UPDATES} | {f"__{name}__" for name in methods.COMPARISONS}
     assert bound - told == set()
     assert told - vars(mg.Variable).keys() == {"__getattr__"}
-
-
-# --- what a node keeps -------------------------------------------------------------------------------------------
-
-
-def graph(variables):
-    """The nodes behind `variables`."""
-    stack, seen = [v.creator for v in variables if v.creator is not None], set()
-    while stack:
-        node = stack.pop()
-        if node not in seen:
-            seen.add(node)
-            stack += [edge for edge in node.edges if isinstance(edge, mg.Function)]
-    return seen
-
-
-def arrays_in(x):
-    """True if an array can be reached from `x` through containers, closures and attributes."""
-    if isinstance(x, np.ndarray | np.generic | mg.Variable):
-        return True
-    inner = []
-    if isinstance(x, functools.partial):
-        inner = [x.func, x.args, x.keywords]
-    elif isinstance(x, dict):
-        inner = [*x, *x.values()]
-    elif isinstance(x, list | tuple | set | frozenset):
-        inner = x
-    elif inspect.isfunction(x):
-        inner = [cell.cell_contents for cell in x.__closure__ or ()] + [x.__defaults__, x.__kwdefaults__]
-    elif not isinstance(x, type | mg.Function) and hasattr(x, "__dict__"):
-        inner = vars(x).values()
-    return any(arrays_in(i) for i in inner)
-
-
-def hidden(node):
-    """The names under which a node holds arrays that create_graph cannot differentiate through."""
-    return [name for name, x in vars(node).items() if name not in ("saved", "edges", "wants") and arrays_in(x)]
-
-
-def nodes_of(row):
-    """All nodes of a row of the table: of its forward, of its backward under create_graph, and of the backward's."""
-    xs = [mg.Variable(a, requires_grad=True) if a.dtype.kind == "f" else a for a in row.arrays()]
-    leaves = [x for x in xs if isinstance(x, mg.Variable)]
-    ys = [row.function(*xs)]
-    nodes = graph(ys)
-    for _ in range(2):
-        seeds = [mg.Variable(np.full(y.shape, 0.5, y.dtype), requires_grad=True) for y in ys]
-        ys = [y for y in mg.grad(ys, leaves, seeds, create_graph=True, allow_unused=True) if y is not None]
-        leaves += seeds
-        nodes |= graph(ys)
-    return nodes
-
-
-TABLE = [*ROWS, Row("cast", lambda x: x.float(), ((2, 3),))]
-
-
-@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
-def test_nodes_hide_no_arrays(row):
-    nodes = nodes_of(row)
-    assert nodes
-    assert [(node.name, hidden(node)) for node in nodes if hidden(node)] == []
-
-
-class Hiding(mg.Function):
-    def __init__(self, hide):
-        self.hide = hide
-
-    def forward(self, x):
-        self.fact = self.hide(x)
-        return x * 2
-
-    def backward(self, gy):
-        return gy * 2
-
-
-@pytest.mark.parametrize(
-    "hide",
-    [
-        lambda x: x,
-        lambda x: x.sum(),
-        lambda x: [(0, x)],
-        lambda x: {"x": {1: x}},
-        lambda x: lambda: x,
-        lambda x: lambda y=x: y,
-        lambda x: functools.partial(sum, x),
-        lambda x: type("Box", (), {"__init__": lambda self: setattr(self, "x", x)})(),
-        mg.Variable,
-    ],
-)
-def test_hidden_arrays_are_found(hide):
-    y = Hiding(hide)(mg.ones(2, requires_grad=True)) * 3
-    assert [hidden(node) for node in graph([y]) if hidden(node)] == [["fact"]]
-
-
-def functions_of_minigrad(kind=mg.Function):
-    for cls in kind.__subclasses__():
-        if cls.__module__.startswith("minigrad."):
-            yield cls
-            yield from functions_of_minigrad(cls)
-
-
-def test_every_operation_is_in_the_table():
-    seen = {type(node) for row in TABLE for node in nodes_of(row)}
-    missing = {cls for cls in functions_of_minigrad() if cls not in seen and cls.forward is not mg.Function.forward}
-    assert sorted(cls.__qualname__ for cls in missing) == []

@@ -7,8 +7,8 @@ from ..backend import backend
 from ..errors import IndexRangeError, ShapeError
 from ..tape.function import Function
 from ..tape.modes import recording
-from ..tape.variable import Variable, as_array
-from ..tape.writing import write, wrote
+from ..tape.variable import Variable, as_array, raw
+from ..tape.writing import check_writable, write, wrote
 from .shape import axis_of
 
 _ARRAY = object()  # in a template: here goes the next index array
@@ -110,6 +110,9 @@ def setitem(x, index, value):
     """
     template, arrays = _split(index)
     value = value if isinstance(value, (Variable, int, float)) else as_array(value)
+    check_writable("setitem", x)
+    if getattr(value, "ndim", 0) and raw(value).size == 1:
+        value = value.reshape(())  # one element goes anywhere, whatever axes it has
     node = SetItem(template)
     try:
         if recording.get() and (x.tracked or getattr(value, "tracked", False)):

@@ -236,6 +236,7 @@ class Pad(Function):
         return gy[self.inside(self.full)]
 
     def inside(self, shape):
+        """Where x lies in the padded array."""
         return tuple(slice(a, a + n) for n, (a, _) in zip(shape, self.widths, strict=True))
 
 

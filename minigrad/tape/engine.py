@@ -183,11 +183,13 @@ def _leading_to(goals, starts):
 def _fit(g, edge, node):
     """Undo broadcasting and promotion: `g` in the shape and dtype of what it is the gradient of."""
     if g.shape != edge.shape:
-        lead = g.ndim - len(edge.shape)
-        stretched = [i + lead for i, n in enumerate(edge.shape) if n == 1 and lead >= 0 and g.shape[i + lead] != 1]
-        summed = g.sum(axis=(*range(lead), *stretched), keepdims=True) if lead > 0 or stretched else g
-        if summed.shape[max(lead, 0) :] != edge.shape:
-            raise GraphError(f"{node.name}.backward returned shape {g.shape} for an input of shape {edge.shape}")
+        came, lead = g.shape, g.ndim - len(edge.shape)
+        if lead < 0:  # where NumPy drops leading axes of size 1, as in x[0] = row of a matrix
+            g, lead = g.reshape((1,) * -lead + g.shape), 0
+        stretched = [i + lead for i, n in enumerate(edge.shape) if n == 1 and g.shape[i + lead] != 1]
+        summed = g.sum(axis=(*range(lead), *stretched), keepdims=True) if lead or stretched else g
+        if summed.shape[lead:] != edge.shape:
+            raise GraphError(f"{node.name}.backward returned shape {came} for an input of shape {edge.shape}")
         g = summed.reshape(edge.shape)
     return g if g.dtype == edge.dtype else g.astype(edge.dtype)
 
@@ -199,7 +201,7 @@ def _check_saved(node):
             f"backward: the values that {node.name} saved were freed by an earlier backward through it; "
             "compute the loss anew, or pass retain_graph=True the first time"
         )
-    for array in node.saved:
+    for array in (a for saved in node.saved for a in (saved if type(saved) is tuple else (saved,))):
         if isinstance(array, np.ndarray) and memory.stamp(array) > node.order:
             raise GraphError(
                 f"backward: a value {array.shape} that {node.name} saved for its gradient has been overwritten in "

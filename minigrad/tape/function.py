@@ -217,7 +217,7 @@ class Function:
         return error
 
     def _check_alias(self, x):
-        if memory.stamp(x.data) > x.creator.order:
+        if memory.stamp(x.data) > x.creator.order and recording.get():
             raise GraphError(
                 f"{self.name}: the operand {x.shape} made by {x.creator.name} shares memory with a Variable that has "
                 "been overwritten in place since, so its history no longer tells how its values came about; "

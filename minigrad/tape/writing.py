@@ -15,23 +15,24 @@ def write(caller, x, operation, *others):
     Raises: GraphError for a leaf that requires grad (except under no_grad), or a view where the write would leave
             another Variable with a wrong history; ShapeError and DTypeError where the result does not fit into x.
     """
-    before = x
-    if recording.get() and x.tracked:
-        _refuse_leaf(caller, x)
-        before = Variable(x.data.copy())  # what the operation saves of x must outlive the write
-        before.creator, before.tracked = x.creator, True
-    y = operation(before, *others)
+    check_writable(caller, x)
+    owner = owner_of(x.data)
+    if recording.get() and (x.tracked or any(isinstance(o, Variable) and o.tracked for o in others)):
+        if x.tracked:
+            _refuse_leaf(caller, x)
+        # What the operation saves must outlive the write: it gets copies of all that lies in this memory.
+        y = operation(_copied(x), *(_copied(o) if _lies_in(o, owner) else o for o in others))
+    else:
+        y = operation(x, *others)
     if y.shape != x.shape:
         raise ShapeError(f"{caller}: the result has shape {y.shape}, and must fit into {x.shape}")
     if _KINDS.index(y.dtype.kind) > _KINDS.index(x.dtype.kind):
         raise DTypeError(f"{caller}: the result is {y.dtype}, and x holds {x.dtype}; convert x first")
-    if y.tracked and not x.tracked and owner_of(x.data) is not x.data:
+    if y.tracked and not x.tracked and owner is not x.data:
         raise GraphError(
             f"{caller}: x is a view of memory that other Variables may look at, and they would not know of this "
             "recorded write; write into x = x.clone()"
         )
-    if not x.data.flags.writeable:
-        raise GraphError(f"{caller}: x is read-only memory (as after expand); write into x = x.clone()")
     x.data[...] = y.data
     if y.tracked and x.creator is not None and x.creator.retained is not None:
         x.creator.retained = None
@@ -44,6 +45,23 @@ def write(caller, x, operation, *others):
             x.creator.order = tick()  # younger than the write: x itself is up to date
     else:
         wrote(x)
+
+
+def check_writable(caller, x):
+    """Raise GraphError if the memory of `x` is read-only."""
+    if not x.data.flags.writeable:
+        raise GraphError(f"{caller}: x is read-only memory (as after expand); write into x = x.clone()")
+
+
+def _lies_in(x, owner):
+    return isinstance(x, Variable) and owner_of(x.data) is owner
+
+
+def _copied(x):
+    """x at the same place of the tape, in other memory."""
+    copy = Variable(x.data.copy())
+    copy.creator, copy.tracked = x.creator, x.tracked
+    return copy
 
 
 def wrote(x):
