@@ -79,3 +79,27 @@ def promote_float(operands) -> np.dtype:
     """`promote`, with integers and bools raised to the default float: the rule of division and of exp and its like."""
     dtype = promote(operands)
     return dtype if dtype.kind == "f" else _default
+
+
+def number(x):
+    """A NumPy scalar as a Python number, which takes the dtype of the array beside it; anything else as it is."""
+    return x.item() if isinstance(x, np.generic) else x
+
+
+def require_floats(name: str, x) -> None:
+    """Raise DTypeError unless `x` holds floats."""
+    if x.dtype.kind != "f":
+        raise DTypeError(f"{name}: expected floats, got {x.dtype}; write x.float()")
+
+
+def cast(operands, dtype) -> list:
+    """The operands of an operation in `dtype`. A number beside an array stays one, and takes the array's dtype."""
+    if any(hasattr(x, "dtype") and not isinstance(x, np.generic) for x in operands):
+        return [_cast(x, dtype) for x in operands]
+    return [np.asarray(x, dtype) for x in operands]
+
+
+def _cast(x, dtype):
+    if isinstance(x, (list, tuple)):
+        return np.asarray(x, dtype)
+    return x.astype(dtype, copy=False) if hasattr(x, "ndim") and not isinstance(x, np.generic) else number(x)

@@ -32,7 +32,7 @@ COMPARISONS = {name: getattr(elementwise, name) for name in ("lt", "le", "gt", "
 
 METHODS = {
     elementwise: "add sub mul div pow neg exp expm1 log log1p sqrt sin cos tanh sigmoid erf abs sign relu "
-    "maximum minimum clamp lt le gt ge eq ne isnan isinf isfinite logical_not",
+    "maximum minimum clamp lt le gt ge eq ne isnan isinf isfinite logical_not bitwise_not",
     reduce: "sum mean var std amax amin max min argmax argmin logsumexp all any",
     shape: "reshape flatten squeeze unsqueeze permute transpose expand split chunk unbind clone",
     index: "take_along_dim",
@@ -76,7 +76,7 @@ PLAIN = {
     "__setitem__": index.setitem,
     "__neg__": elementwise.neg,
     "__abs__": elementwise.abs,
-    "__invert__": elementwise.logical_not,
+    "__invert__": elementwise.bitwise_not,
     **protocols.METHODS,
 }
 
@@ -144,8 +144,10 @@ def _array_ufunc(self, ufunc, method, *inputs, **options):
     out = options.get("out", ())
     if method == "__call__" and out and not any(isinstance(x, Variable) for x in out):
         return ufunc(*map(raw, inputs), **options)
+    how = "" if method == "__call__" else f" by .{method}"
+    how += f" with {', '.join(options)}" if options else ""
     raise DTypeError(
-        f"np.{ufunc.__name__}: not defined on a Variable{'' if method == '__call__' else f' with .{method}'}; "
+        f"np.{ufunc.__name__}: not defined on a Variable{how}; "
         f"use an operation of minigrad, or np.{ufunc.__name__}(x.numpy()) without a gradient"
     )
 

@@ -242,6 +242,7 @@ METHODS = {
     "normal_": normal_,
     "requires_grad_": requires_grad_,
     "detach_": detach_,
+    "__pos__": lambda self: self,
     "__len__": _len,
     "__iter__": _iter,
     "__contains__": _contains,

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import settings
 
 import minigrad as mg
+from minigrad.tape.modes import recording
 
 os.environ.setdefault("MPLBACKEND", "Agg")  # read when matplotlib is imported
 
@@ -27,5 +28,6 @@ def _as_it_was():
     mg.manual_seed(0)
     yield
     left = mg.is_grad_enabled(), mg.get_default_dtype()
+    recording.set(True)
     mg.set_default_dtype(mg.float32)
     assert left == (True, mg.float32), f"the test left (grad mode, default dtype) as {left}"

@@ -127,7 +127,11 @@ def test_what_is_no_numbers_is_refused(data):
 
 @pytest.mark.parametrize("dtype", [complex, "complex64", "datetime64[s]", "U3"])
 def test_dtypes_that_are_refused(dtype):
-    for make in (lambda: mg.zeros(2, dtype=dtype), lambda: mg.ones(2).to(np.dtype(dtype)), lambda: mg.ones(2).astype(dtype)):
+    for make in (
+        lambda: mg.zeros(2, dtype=dtype),
+        lambda: mg.ones(2).to(np.dtype(dtype)),
+        lambda: mg.ones(2).astype(dtype),
+    ):
         with pytest.raises(DTypeError, match="floats"):
             make()
 
@@ -203,7 +207,9 @@ def test_nor_in_place(method):
 def test_comparisons_take_numbers_in_the_dtype_of_the_array():
     x = mg.tensor([0.1])
     for number in (0.1, np.float64(0.1), np.array(0.1)):
-        assert (x == number).tolist() == [True] and (x >= number).tolist() == [True] and (x < number).tolist() == [False]
+        assert (
+            (x == number).tolist() == [True] and (x >= number).tolist() == [True] and (x < number).tolist() == [False]
+        )
 
 
 def test_functions_of_integers_give_the_default_float_or_refuse():
@@ -290,7 +296,9 @@ def test_promotion_is_that_of_torch(name):
             compared += 1
             if _dtype(y) != _dtype(expected) or not np.allclose(y.data, expected.numpy(), rtol=1e-2):
                 operands = [f"{x.dtype} {x.shape}" if hasattr(x, "dtype") else repr(x) for x in (a, b)]
-                differ.append((*operands, f"{_dtype(y)} {y.tolist()}", f"torch: {_dtype(expected)} {expected.tolist()}"))
+                differ.append(
+                    (*operands, f"{_dtype(y)} {y.tolist()}", f"torch: {_dtype(expected)} {expected.tolist()}")
+                )
     assert not differ and compared > 300
 
 
@@ -315,7 +323,9 @@ def test_functions_of_one_operand_promote_as_in_torch(name):
     name, *args = name.split("_") if name == "softmax_0" else [name]
     differ = []
     for dtype in ALL:
-        expected = _torch_or_skip(lambda: getattr(torch, name)(torch.tensor([1, 0], dtype=getattr(torch, dtype)), *map(int, args)))
+        expected = _torch_or_skip(
+            lambda: getattr(torch, name)(torch.tensor([1, 0], dtype=getattr(torch, dtype)), *map(int, args))
+        )
         if expected is None:
             continue
         with np.errstate(divide="ignore"):
@@ -326,7 +336,9 @@ def test_functions_of_one_operand_promote_as_in_torch(name):
 
 
 @pytest.mark.torch
-@pytest.mark.parametrize("scalar", [np.float64(2.5), np.float32(2.5), np.float16(2.5), np.int64(2), np.int8(2)], ids=repr)
+@pytest.mark.parametrize(
+    "scalar", [np.float64(2.5), np.float32(2.5), np.float16(2.5), np.int64(2), np.int8(2)], ids=repr
+)
 def test_numpy_scalars_promote_as_in_torch(scalar):
     torch = pytest.importorskip("torch")
     differ = []

@@ -105,7 +105,7 @@ def _truncated(folder):
 
 
 REFUSALS = {
-    "wrong device": (None, ["--device", "tpu"], "device: expected \"cpu\", \"cuda\" or \"cuda:1\", got 'tpu'"),
+    "wrong device": (None, ["--device", "tpu"], 'device: expected "cpu", "cuda" or "cuda:1", got \'tpu\''),
     "no checkpoint": (lambda folder: (folder / "checkpoint.npz").unlink(), ["--resume"], r"there is no .*npz; begin"),
     "all epochs done": (None, ["--resume", "--epochs", "1"], "has 1 epochs already; ask for more with --epochs"),
     "another seed": (None, ["--resume", "--seed", "1"], "was made with seed=0, and this run has seed=1"),
@@ -251,21 +251,22 @@ def promised(code):
         for token in tokenize.generate_tokens(io.StringIO(code).readline)
         if token.type == tokenize.COMMENT
     }
-    lines = []
+    lines = {}
     for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.Call) and getattr(node.func, "id", None) == "print":
             number = node.end_lineno if node.end_lineno in comments else node.end_lineno + 1
             assert number in comments, f"line {node.lineno}: print without what it prints"
             while number in comments:
-                lines.append((number, comments[number]))
+                lines[number] = comments[number]
                 number += 1
-    return " ".join(comment for _, comment in sorted(lines))
+    return " ".join(lines[number] for number in sorted(lines))
 
 
 def compare(expected, printed):
     """Equal but for white space, and for numbers that differ by less than two in a hundred."""
     number = r"(?<![\w.])-?\d+\.?\d*"
-    assert re.sub(number, "#", expected).split() == re.sub(number, "#", printed).split(), printed
+    words = [re.sub(number, "#", text).split() for text in (expected, printed)]
+    assert "".join(words[0]) == "".join(words[1]), printed
     numbers = [[float(n) for n in re.findall(number, text)] for text in (expected, printed)]
     assert numbers[0] == pytest.approx(numbers[1], rel=0.02), printed
 

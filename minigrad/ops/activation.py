@@ -2,6 +2,7 @@
 
 import math
 
+from ..dtypes import number, require_floats
 from ..errors import ShapeError
 from ..tape.function import Function
 from .elementwise import erf, exp, lib, tanh, where
@@ -24,7 +25,8 @@ class LeakyRelu(Elementwise):
 
 def leaky_relu(x, negative_slope=0.01):
     """x where it is positive, else negative_slope * x."""
-    return LeakyRelu(negative_slope)(x)
+    require_floats("leaky_relu", x)
+    return LeakyRelu(number(negative_slope))(x)
 
 
 class Gelu(Function):
@@ -44,6 +46,7 @@ def gelu(x, approximate="none"):
 
     Source: arXiv:1606.08415.
     """
+    require_floats("gelu", x)
     if approximate == "none":
         return Gelu()(x)
     if approximate != "tanh":
@@ -53,7 +56,6 @@ def gelu(x, approximate="none"):
 
 class Softmax(Function):
     """y = e**x / sum e**x along an axis."""
-
     def __init__(self, axis):
         self.axis = axis
 
@@ -69,7 +71,6 @@ class Softmax(Function):
 
 class LogSoftmax(Function):
     """y = x - log sum e**x along an axis."""
-
     def __init__(self, axis):
         self.axis = axis
 
@@ -86,6 +87,7 @@ class LogSoftmax(Function):
 def _along(name, x, dim):
     if dim is None:
         raise ShapeError(f"{name}: say along which axis, as in {name}(x, dim=-1); x is {x.shape}")
+    require_floats(name, x)
     return axis_of(name, x, dim)
 
 

@@ -6,6 +6,7 @@ from ..backend import find_device
 from ..dtypes import get_default_dtype
 from ..errors import DTypeError
 from ..tape.variable import Variable, as_array, raw
+from .shape import sizes
 
 
 def tensor(data, dtype=None, device=None, requires_grad=False):
@@ -31,23 +32,19 @@ def from_numpy(array):
     return Variable(array)
 
 
-def _shape(size):
-    return tuple(size[0]) if len(size) == 1 and not isinstance(size[0], int) else size
-
-
 def zeros(*size, dtype=None, device=None, requires_grad=False):
     """Zeros. `zeros(2, 3)` or `zeros((2, 3))`."""
-    return Variable(find_device(device).xp.zeros(_shape(size), dtype or get_default_dtype()), requires_grad)
+    return Variable(find_device(device).xp.zeros(sizes(size), dtype or get_default_dtype()), requires_grad)
 
 
 def ones(*size, dtype=None, device=None, requires_grad=False):
     """Ones. `ones(2, 3)` or `ones((2, 3))`."""
-    return Variable(find_device(device).xp.ones(_shape(size), dtype or get_default_dtype()), requires_grad)
+    return Variable(find_device(device).xp.ones(sizes(size), dtype or get_default_dtype()), requires_grad)
 
 
 def empty(*size, dtype=None, device=None, requires_grad=False):
     """Memory as it comes, to be overwritten. `empty(2, 3)` or `empty((2, 3))`."""
-    return Variable(find_device(device).xp.empty(_shape(size), dtype or get_default_dtype()), requires_grad)
+    return Variable(find_device(device).xp.empty(sizes(size), dtype or get_default_dtype()), requires_grad)
 
 
 def full(size, fill_value, dtype=None, device=None, requires_grad=False):

@@ -7,10 +7,12 @@ gy (x, a, b, or the output y), and may be a formula of Variables as well; the en
 import math
 import operator
 
+import numpy as np
+
 from ..backend import backend
-from ..dtypes import bool_, promote, promote_float
+from ..dtypes import bool_, cast, get_default_dtype, number, promote, promote_float
 from ..errors import DTypeError
-from ..tape.variable import Variable, raw
+from ..tape.variable import Variable, as_array, raw
 from .make import Elementwise, binary, unary
 
 
@@ -95,9 +97,13 @@ class NumberPow(Elementwise):
 
 def pow(a, b):
     """a ** b. Gradients at a = 0 and at b = 0 are PyTorch's: 0 where the limit is."""
+    a, b = number(a), number(b)
     if isinstance(b, (int, float)):
         return PowNumber(b)(a)
-    return NumberPow(a)(b) if isinstance(a, (int, float)) else Pow()(a, b)
+    if isinstance(a, (int, float)):
+        return NumberPow(a)(b)
+    a, b = (as_array(x) if isinstance(x, (list, tuple)) else x for x in (a, b))
+    return Pow()(a, b)
 
 
 # --- functions of one variable -----------------------------------------------------------------------------------
@@ -105,6 +111,8 @@ def pow(a, b):
 
 def _sigmoid_forward(self, x):
     xp = lib(x)
+    if x.dtype.kind != "f":
+        x = x.astype(get_default_dtype())
     small = xp.exp(-abs(x))  # at most 1: no overflow, and full precision in both tails
     return xp.where(x >= 0, 1.0, small) / (1.0 + small)
 
@@ -146,7 +154,7 @@ softplus = unary(
     lambda self, x: lib(x).logaddexp(x, 0.0),
     lambda self, gy, x: gy * sigmoid(x),
 )
-sign = unary("sign", "-1, 0 or 1; gradient 0", lambda self, x: lib(x).sign(x), lambda self, gy: gy * 0, promote)
+sign = unary("sign", "-1, 0 or 1; gradient 0", lambda self, x: x.copy() if x.dtype.kind == "b" else lib(x).sign(x), lambda self, gy: gy * 0, promote)
 abs = unary("abs", "|x|; gradient 0 at 0", lambda self, x: lib(x).abs(x), lambda self, gy, x: gy * sign(x), promote)
 relu = unary(
     "relu",
@@ -176,12 +184,8 @@ class Where(Elementwise):
             None if wants_b is None else where(condition, 0, gy),
         )
 
-    def _promoted(self, arrays, y):
-        dtype = promote(arrays[1:])
-        if y.dtype == dtype:
-            return y
-        arrays[1:] = [lib(a).asarray(a, dtype) for a in arrays[1:]]
-        return self.forward(*arrays)
+    def promoted(self, arrays):
+        return [arrays[0], *cast(arrays[1:], promote(arrays[1:]))]
 
 
 def where(condition, a, b):
@@ -245,8 +249,8 @@ def clamp(x, min=None, max=None):
     """
     if min is None and max is None:
         raise TypeError("clamp: give min, max or both")
-    if not hasattr(min, "shape") and not hasattr(max, "shape"):
-        return Clamp(min, max)(x)
+    if not any(hasattr(limit, "ndim") and not isinstance(limit, np.generic) for limit in (min, max)):
+        return Clamp(number(min), number(max))(x)
     if min is not None:
         x = where(x < min, min, x)
     return x if max is None else where(x > max, max, x)
@@ -261,8 +265,9 @@ def _plain(name, symbol, function):
     def operation(a, b):
         if b is None and name in ("eq", "ne"):  # x == None asks whether there is an x
             return name == "ne"
+        operands = [raw(a), raw(b)]
         try:
-            y = function(raw(a), raw(b))
+            y = function(*cast(operands, promote(operands)))
         except ValueError as error:
             Elementwise.check(type(name, (), {"name": name})(), raw(a), raw(b))
             raise error
@@ -299,4 +304,5 @@ def _predicate(name, doc, function):
 isnan = _predicate("isnan", "True where x is not a number", lambda x: lib(x).isnan(x))
 isinf = _predicate("isinf", "True where x is infinite", lambda x: lib(x).isinf(x))
 isfinite = _predicate("isfinite", "True where x is neither infinite nor NaN", lambda x: lib(x).isfinite(x))
+bitwise_not = _predicate("bitwise_not", "not x for bools, the bits inverted for integers", lambda x: ~x)
 logical_not = _predicate("logical_not", "True where x is false or 0", lambda x: lib(x).logical_not(x))

@@ -6,6 +6,7 @@ from ..backend import backend, find_device
 from ..dtypes import get_default_dtype
 from ..errors import DTypeError
 from ..tape.variable import Variable, raw
+from .shape import sizes
 
 _state = {"generator": np.random.default_rng()}
 
@@ -34,16 +35,12 @@ def set_rng_state(state: dict) -> None:
     _state["generator"] = np.random.Generator(bits)
 
 
-def _shape(size):
-    return tuple(size[0]) if len(size) == 1 and not isinstance(size[0], int) else size
-
-
 def _made(draw, size, dtype, device, requires_grad, given):
     dtype = np.dtype(dtype or get_default_dtype())
     if dtype.kind != "f":
         raise DTypeError(f"random: expected a float dtype, got {dtype}; write mg.randint for integers")
     # Drawn in float64, so that float32 and float64 models begin with the same numbers.
-    data = np.asarray(draw(given or generator(), _shape(size)), dtype)
+    data = np.asarray(draw(given or generator(), sizes(size)), dtype)
     return Variable(find_device(device).xp.asarray(data), requires_grad)
 
 
@@ -88,6 +85,7 @@ def dropout(input, p=0.5, training=True):
     """
     if not 0 <= p <= 1:
         raise ValueError(f"dropout: p must be between 0 and 1, got {p}")
+    p = float(p)
     if not training or p == 0:
         return input
     if p == 1:

@@ -4,8 +4,8 @@ import math
 from collections import namedtuple
 
 from ..backend import backend
-from ..dtypes import float16, float32
-from ..errors import DTypeError, IndexRangeError, ShapeError
+from ..dtypes import float16, float32, int64, promote_float, require_floats
+from ..errors import IndexRangeError, ShapeError
 from ..tape.function import Function
 from ..tape.variable import Variable, raw
 from .elementwise import exp, lib, maximum, minimum, sqrt
@@ -37,7 +37,7 @@ class Reduction(Function):
         self.full = x.shape
         if x.dtype is float16:  # added up in float32, as PyTorch does
             return x.sum(self.axes, float32, None, self.keepdim).astype(float16)
-        return x.sum(self.axes, None, None, self.keepdim)
+        return x.sum(self.axes, None if x.dtype.kind == "f" else int64, None, self.keepdim)
 
 
 class Sum(Reduction):
@@ -54,8 +54,7 @@ class Mean(Reduction):
     """y = the mean of x over axes."""
 
     def forward(self, x):
-        if x.dtype.kind != "f":
-            raise DTypeError(f"mean: expected floats, got {x.dtype}; write x.float().mean()")
+        require_floats("mean", x)
         self.n = x.size if self.axes is None else math.prod(x.shape[i] for i in self.axes)
         return self.total(x) * (1.0 / self.n if self.n else math.nan)
 
@@ -89,6 +88,8 @@ class Amin(Amax):
 
 class LogSumExp(Reduction):
     """y = log sum e**x, without overflow."""
+
+    dtype_rule = staticmethod(promote_float)
 
     def forward(self, x):
         self.full = x.shape

@@ -1,6 +1,9 @@
 """The same elements in other shapes: reshape, permute, expand, cat, pad, cast."""
 
+import itertools
 import math
+
+import numpy as np
 
 from ..backend import backend
 from ..errors import DTypeError, IndexRangeError, ShapeError
@@ -24,7 +27,7 @@ def axes_of(name, x, dim):
     """`dim` (None for all, an int, or several) as a sorted tuple of axes."""
     if dim is None:
         return tuple(range(x.ndim))
-    dims = (dim,) if isinstance(dim, int) else tuple(dim)
+    dims = (dim,) if isinstance(dim, (int, np.integer)) else tuple(dim)
     axes = sorted(axis_of(name, x, d) for d in dims)
     if len(set(axes)) < len(axes):
         raise IndexRangeError(f"{name}: an axis occurs twice in dim {dims}")
@@ -50,14 +53,14 @@ class Reshape(Function):
         raise ShapeError(f"reshape: {x.shape} has {x.size} elements, which do not fit into {self.target}")
 
 
-def _sizes(shape):
+def sizes(shape):
     """The sizes, given one by one or as one sequence."""
-    return tuple(shape[0]) if len(shape) == 1 and not isinstance(shape[0], int) else shape
+    return tuple(shape[0]) if len(shape) == 1 and not isinstance(shape[0], (int, np.integer)) else shape
 
 
 def reshape(x, *shape):
     """x in another shape with as many elements; one size may be -1. `reshape(x, 2, 3)` or `reshape(x, (2, 3))`."""
-    return Reshape(_sizes(shape))(x)
+    return Reshape(sizes(shape))(x)
 
 
 def flatten(x, start_dim=0, end_dim=-1):
@@ -97,7 +100,7 @@ class Permute(Function):
 
 def permute(x, *dims):
     """x with its axes in the order `dims`: y.shape[i] is x.shape[dims[i]]."""
-    dims = _sizes(dims)
+    dims = sizes(dims)
     axes = tuple(axis_of("permute", x, d) for d in dims)
     if sorted(axes) != list(range(x.ndim)):
         raise ShapeError(f"permute: {tuple(dims)} does not name each axis of x {x.shape} once")
@@ -129,9 +132,9 @@ class Expand(Function):
         raise ShapeError(f"expand: x {x.shape} does not broadcast to {self.target}: only axes of size 1 can grow")
 
 
-def expand(x, *sizes):
-    """x broadcast to `sizes`, without a copy; -1 keeps an axis as it is. The result is read-only memory."""
-    target = _sizes(sizes)
+def expand(x, *shape):
+    """x broadcast to `shape`, without a copy; -1 keeps an axis as it is. The result is read-only memory."""
+    target = sizes(shape)
     if -1 in target:
         lead = len(target) - x.ndim
         if -1 in target[: max(lead, 0)]:
@@ -198,12 +201,16 @@ def split(x, split_size, dim=0):
     """x cut along `dim` into pieces of `split_size` (the last may be shorter), or of the listed sizes."""
     axis = axis_of("split", x, dim)
     n = x.shape[axis]
-    sizes = [min(split_size, n - i) for i in range(0, n, split_size)] if isinstance(split_size, int) else split_size
-    if sum(sizes) != n:
-        raise ShapeError(f"split: the sizes {list(sizes)} add up to {sum(sizes)}, and x {x.shape} has {n} along {dim}")
-    ends = [sum(sizes[: i + 1]) for i in range(len(sizes))]
+    parts = split_size
+    if isinstance(split_size, (int, np.integer)):
+        if split_size < 1:
+            raise ShapeError(f"split: split_size must be at least 1, got {split_size}")
+        parts = [min(split_size, n - i) for i in range(0, n, split_size)] or [0]
+    if sum(parts) != n:
+        raise ShapeError(f"split: the sizes {list(parts)} add up to {sum(parts)}, and x {x.shape} has {n} along {dim}")
+    ends = list(itertools.accumulate(parts))
     before = (slice(None),) * axis
-    return tuple(x[(*before, slice(end - size, end))] for end, size in zip(ends, sizes, strict=True))
+    return tuple(x[(*before, slice(end - part, end))] for end, part in zip(ends, parts, strict=True))
 
 
 def chunk(x, chunks, dim=0):

@@ -7,7 +7,7 @@ from operator import itemgetter
 
 import numpy as np
 
-from ..dtypes import float32
+from ..dtypes import cast
 from ..errors import GraphError, MinigradError
 from .modes import recording
 from .variable import Variable, as_array, new
@@ -141,9 +141,9 @@ class Function:
                 arrays.append(x)
                 edges.append(None)
         try:
+            if self.dtype_rule is not None:
+                arrays = self.promoted(arrays)
             y = self.forward(*arrays)
-            if self.dtype_rule is not None and getattr(y, "dtype", float32) is not float32:  # a float32 result is right by both rules
-                y = self._promoted(arrays, y)
         except (ValueError, TypeError, IndexError, AttributeError) as error:
             raise self._explained(error, arrays) from None
         if type(y) is tuple:
@@ -158,7 +158,7 @@ class Function:
         out = new(Variable)
         out.data = y
         out.grad = None
-        if tracked and recording.get():
+        if tracked and y.dtype.kind == "f" and recording.get():
             if self.order:
                 self._refuse_reuse()
             arrays.append(y)
@@ -193,16 +193,12 @@ class Function:
                     out.creator, out.tracked = Output(self, i, ys), True
         return outs
 
-    def _promoted(self, arrays, y):
-        """`y` by PyTorch's promotion: computed again from cast operands where NumPy's gave another dtype."""
+    def promoted(self, arrays):
+        """The operands in the dtype that `dtype_rule` gives them."""
         dtype = self.dtype_rule(arrays)
-        if y.dtype == dtype:
-            return y
-        arrays[:] = [
-            a if not hasattr(a, "dtype") else a.item() if isinstance(a, np.generic) else a.astype(dtype, copy=False)
-            for a in arrays
-        ]
-        return self.forward(*arrays).astype(dtype, copy=False)
+        if all(a.__class__ is np.ndarray and a.dtype is dtype for a in arrays):
+            return arrays
+        return cast(arrays, dtype)
 
     def _explained(self, error, arrays):
         """The error to raise for `error`: what `check` finds, or `error` with a note of the operands."""
