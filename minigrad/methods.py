@@ -8,7 +8,7 @@ import numpy as np
 from . import protocols
 from .errors import DTypeError, GraphError
 from .ops import activation, elementwise, index, linalg, reduce, shape
-from .tape import Variable, as_array, backward, is_grad_enabled, raw, write
+from .tape import Variable, backward, is_grad_enabled, raw, write
 
 # --- operators ---------------------------------------------------------------------------------------------------
 
@@ -98,13 +98,8 @@ def _numpy_names(operation):
     return method
 
 
-def _operand(x):
-    """The other side of an operator: lists become arrays."""
-    return as_array(x) if isinstance(x, (list, tuple)) else x
-
-
 def _reflected(operation):
-    return lambda self, other: operation(_operand(other), self)
+    return lambda self, other: operation(other, self)
 
 
 def _updating(operation, symbol):
@@ -138,7 +133,7 @@ def _in_place(name, operation):
 def _array_ufunc(self, ufunc, method, *inputs, **options):
     """NumPy's functions: those of UFUNCS become operations; with out=, the arrays are computed with and written."""
     if method == "__call__" and not options and ufunc.__name__ in UFUNCS:
-        return _UFUNC_OPERATIONS[ufunc.__name__](*map(_operand, inputs))
+        return _UFUNC_OPERATIONS[ufunc.__name__](*inputs)
     if method == "__call__" and ufunc is np.matmul and not options:
         return linalg.matmul(*inputs)
     out = options.get("out", ())
