@@ -70,7 +70,7 @@ UFUNCS = {
 
 # Everything else: conversions, and what Python and NumPy expect of a number or an array.
 PLAIN = {
-    "__array_ufunc__": lambda *args, **options: _array_ufunc(*args, **options),  # noqa: PLW0108 - defined below
+    "__array_ufunc__": lambda *args, **options: _array_ufunc(*args, **options),
     "backward": backward,
     "__getitem__": index.getitem,
     "__setitem__": index.setitem,

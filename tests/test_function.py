@@ -133,7 +133,7 @@ RIGHT = {
     "one output unused": (lambda x: SinCos()(x)[1], (X,)),
     "the other output unused": (lambda x: SinCos()(x)[0] * x, (X,)),
     "an output used twice": (lambda x: SinCos()(x)[0] * SinCos()(x)[0] + SinCos()(x)[1], (X,)),
-    "outputs that depend on one another": (lambda x: (lambda s, c: s * SinCos()(c * s)[0])(*SinCos()(x)), (X,)),
+    "outputs that depend on one another": (lambda x: (lambda s, c: s * SinCos()(c * s)[0])(*SinCos()(x)), (X,)),  # noqa: PLC3002
     "fused": (Norm.apply, (X,)),
     "fused, two inputs": (Product.apply, (X, (2.0, 3.0, -1.0))),
     "fused of one input twice": (lambda x: Product()(x, x * x), (X,)),
@@ -225,7 +225,7 @@ def test_an_instance_is_one_node():
         assert square(x).tolist() == [4]  # nothing is recorded, so nothing is lost
     two = SinCos()
     two(x)
-    with pytest.raises(GraphError, match="sin_cos: .* has run already"):
+    with pytest.raises(GraphError, match=r"sin_cos: .* has run already"):
         two(x)
 
 
@@ -266,7 +266,7 @@ def test_gradients_that_do_not_fit(make, message, create_graph):
 
 
 def test_backward_can_only_name_inputs_residuals_and_y():
-    with pytest.raises(TypeError, match="Wrong.backward names 'z'; it can name x, r, y"):
+    with pytest.raises(TypeError, match=r"Wrong\.backward names 'z'; it can name x, r, y"):
 
         class Wrong(Function):
             residuals = ("r",)
@@ -319,9 +319,9 @@ def test_what_is_not_written():
 
     x = leaf(1.0)
     y = Forward()(x)
-    with pytest.raises(NotImplementedError, match="Forward.backward is not written: it cannot be differentiated"):
+    with pytest.raises(NotImplementedError, match=r"Forward\.backward is not written: it cannot be differentiated"):
         y.backward()
-    with pytest.raises(NotImplementedError, match="Nothing.forward"):
+    with pytest.raises(NotImplementedError, match=r"Nothing\.forward"):
         Nothing()(x)
 
 

@@ -72,7 +72,7 @@ def test_logic_in_both_orders(symbol):
     a, b = np.array([True, True, False]), np.array([True, False, False])
     expected = eval(f"a {symbol} b")
     for left, right in ((mg.tensor(a), mg.tensor(b)), (a, mg.tensor(b)), (mg.tensor(a), b)):
-        y = eval("left %s right" % symbol, {"left": left, "right": right})
+        y = eval(f"left {symbol} right", {"left": left, "right": right})
         assert type(y) is Variable and y.tolist() == expected.tolist()
     assert eval(f"True {symbol} x", {"x": mg.tensor(b)}).dtype == mg.bool
 
@@ -83,7 +83,7 @@ def test_signs_and_inversion():
     assert (~mg.tensor([True, False])).tolist() == [False, True]
     assert (~mg.tensor([5, 0, -1])).tolist() == [-6, -1, 0]  # bit by bit, as in NumPy and PyTorch
     with pytest.raises((DTypeError, TypeError)):
-        ~v
+        ~v  # noqa: B018
 
 
 def test_the_gradient_of_powers():
@@ -261,9 +261,9 @@ def test_len_iteration_and_membership():
         and list(mg.zeros(0, 3)) == []
         and [x.item() for x in reversed(variable())] == [3, 2, 0.5]
     )
-    a, b, c = v
+    _, b, _ = v
     assert b.tolist() == [2, 3] and sum(variable()).item() == 5.5
-    assert 5 in v and 5.0 in v and np.float64(5) in v and mg.tensor(5.0) in v and 7 not in v and np.nan not in v
+    assert 5 in v and 5.0 in v and np.float64(5) in v and mg.tensor(5.0) in v and 7 not in v and np.nan not in v  # noqa: PLW0177
     for use in (len, iter):
         with pytest.raises(TypeError, match="len: a Variable without axes has no length"):
             use(mg.tensor(1.0))
@@ -275,7 +275,7 @@ def test_equality_and_hash():
     assert (v == None) is False and (v != None) is True  # noqa: E711
     assert hash(v) != hash(w) and {v: 1, w: 2}[v] == 1 and len({v, w, v}) == 2
     with pytest.raises(ShapeError, match="eq: shapes"):
-        v == mg.zeros(2)
+        v == mg.zeros(2)  # noqa: B015
 
 
 # --- display -----------------------------------------------------------------------------------------------------

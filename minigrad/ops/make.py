@@ -33,7 +33,7 @@ def unary(name, formula, forward, backward, rule=promote_float):
         # Function.__call__ unrolled for the plain case, a Variable whose dtype the result has. 0.84 us, where the
         # general way takes 1.32 (tanh of 10 elements). Whatever is not plain goes the general way.
         if not isinstance(x, Variable):
-            return cls()(x)
+            return forward(cls(), x) if hasattr(x, "dtype") and x.dtype.kind == "f" else cls()(x)
         a, edge = x.data, None
         if x.tracked:
             edge = x.creator

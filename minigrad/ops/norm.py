@@ -4,7 +4,6 @@ import math
 
 from ..errors import ShapeError
 from ..tape.function import Function
-from ..tape.variable import raw
 from .elementwise import lib, sqrt
 from .reduce import mean
 from .shape import reshape

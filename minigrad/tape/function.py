@@ -195,10 +195,10 @@ class Function:
 
     def promoted(self, arrays):
         """The operands in the dtype that `dtype_rule` gives them."""
-        dtype = self.dtype_rule(arrays)
-        if all(a.__class__ is np.ndarray and a.dtype is dtype for a in arrays):
+        dtype = getattr(arrays[0], "dtype", None)
+        if dtype is not None and dtype.kind == "f" and all(getattr(a, "dtype", None) is dtype for a in arrays):
             return arrays
-        return cast(arrays, dtype)
+        return cast(arrays, self.dtype_rule(arrays))
 
     def _explained(self, error, arrays):
         """The error to raise for `error`: what `check` finds, or `error` with a note of the operands."""
