@@ -11,6 +11,8 @@ From the bottom up: errors, dtypes, backend; tape/ (Variable, Function, the engi
 methods (what binds them to Variable), data/, serialization, gradcheck; nn/ and optim/.
 """
 
+import importlib
+
 from . import cuda as cuda
 from . import dtypes, methods
 from .dtypes import float16 as float16
@@ -141,3 +143,10 @@ half, float, double = float16, float32, float64
 short, int, long = int16, int32, int64
 bool = dtypes.bool_
 __version__ = "0.1.0"
+
+
+def __getattr__(name):
+    """`mg.nn` and `mg.optim`, loaded when they are first asked for: minigrad itself does not need them."""
+    if name in ("nn", "optim"):
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

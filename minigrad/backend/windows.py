@@ -192,15 +192,13 @@ def max_pool2d(self, x, windows):
 def _claims(x, y, windows):
     """For each window position: which windows have their maximum there, and at no earlier position, as PyTorch."""
     free = None
-    places = _slices(windows, y)
-    for place in places:
+    nan = bool((y != y).any())  # NaN is the maximum of its window, and equals nothing
+    for place in _slices(windows, y):
+        part = x[place]
+        claim = (part == y) | (part != part) if nan else part == y
         if free is None:
-            claim = x[place] == y
             free = ~claim
-        elif place is places[-1]:
-            claim = free  # NaN equals nothing: its gradient comes here
         else:
-            claim = x[place] == y
             claim &= free
             free ^= claim
         yield place, claim

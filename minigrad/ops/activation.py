@@ -91,11 +91,13 @@ def _along(name, x, dim):
     return axis_of(name, x, dim)
 
 
-def softmax(x, dim=None):
-    """e**x / sum e**x along `dim`: positive numbers that add up to 1."""
+def softmax(x, dim=None, *, dtype=None):
+    """e**x / sum e**x along `dim`: positive numbers that add up to 1. `dtype` converts x first."""
+    x = x if dtype is None else x.astype(dtype)
     return Softmax(_along("softmax", x, dim))(x)
 
 
-def log_softmax(x, dim=None):
-    """x - log sum e**x along `dim`: the logarithm of softmax, without overflow."""
+def log_softmax(x, dim=None, *, dtype=None):
+    """x - log sum e**x along `dim`: the logarithm of softmax, without overflow. `dtype` converts x first."""
+    x = x if dtype is None else x.astype(dtype)
     return LogSoftmax(_along("log_softmax", x, dim))(x)

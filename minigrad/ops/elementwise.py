@@ -42,6 +42,12 @@ add = binary("add", "a + b", lambda self, a, b: a + b, lambda self, gy: (gy, gy)
 sub = binary("sub", "a - b", lambda self, a, b: a - b, _sub_backward)
 mul = binary("mul", "a * b", lambda self, a, b: a * b, _mul_backward)
 div = binary("div", "a / b; floats also from integers", lambda self, a, b: a / b, _div_backward, promote_float)
+remainder = binary(
+    "remainder",
+    "a - b floor(a / b), which has b's sign",
+    lambda self, a, b: a % b,
+    lambda self, gy, a, b: (gy, None if self.wants[1] is None else -gy * floor_divide(a, b)),
+)
 neg = unary("neg", "-x", lambda self, x: -x, lambda self, gy: -gy, promote)
 
 
@@ -54,7 +60,11 @@ class Pow(Elementwise):
     def backward(self, gy, a, b, y):
         wants_a, wants_b = self.wants
         ga = None if wants_a is None else where(b == 0, 0.0, gy * b * a ** where(b == 0, 1.0, b - 1))
-        return ga, None if wants_b is None else gy * y * log(where(a == 0, 1.0, a))
+        if wants_b is None:
+            return ga, None
+        zero = a == 0
+        slope = where(zero, where(b >= 0, 0.0, -math.inf), where(zero, 0.0, y) * log(where(zero, 1.0, a)))
+        return ga, gy * slope
 
 
 class PowNumber(Elementwise):
@@ -89,9 +99,9 @@ class NumberPow(Elementwise):
     def forward(self, x):
         return self.base**x
 
-    def backward(self, gy, y):
+    def backward(self, gy, x, y):
         if self.base == 0:
-            return gy * 0
+            return gy * where(x >= 0, 0.0, -math.inf)
         return gy * y * (math.log(self.base) if self.base > 0 else math.nan)
 
 
@@ -122,10 +132,18 @@ def _sigmoid_backward(self, gy, y):
     return g - g * y
 
 
+def _sign_forward(self, x):
+    if x.dtype.kind == "b":
+        return x.copy()
+    y = (x > 0).astype(x.dtype)
+    y -= x < 0
+    return y
+
+
 def _relu_backward(self, gy, y):
     if isinstance(gy, Variable):
-        return where(y > 0, gy, 0)
-    return backend[type(gy)].select(y > 0, gy)  # the same without the way through an operation: 1 us less of 4
+        return where(y != 0, gy, 0)
+    return backend[type(gy)].select(y != 0, gy)  # the same without the way through an operation: 1 us less of 4
 
 
 def _sin_backward(self, gy, x):
@@ -148,13 +166,13 @@ erf = unary(
     lambda self, x: backend[type(x)].erf(x),
     lambda self, gy, x: gy * (2 / math.sqrt(math.pi) * exp(-(x * x))),
 )
-softplus = unary(
+_softplus = unary(
     "softplus",
     "log(1 + e ** x), without overflow",
     lambda self, x: lib(x).logaddexp(x, 0.0),
     lambda self, gy, x: gy * sigmoid(x),
 )
-sign = unary("sign", "-1, 0 or 1; gradient 0", lambda self, x: x.copy() if x.dtype.kind == "b" else lib(x).sign(x), lambda self, gy: gy * 0, promote)
+sign = unary("sign", "-1, 0 or 1, and 0 for NaN; gradient 0", _sign_forward, lambda self, gy: gy * 0, promote)
 abs = unary("abs", "|x|; gradient 0 at 0", lambda self, x: lib(x).abs(x), lambda self, gy, x: gy * sign(x), promote)
 relu = unary(
     "relu",
@@ -163,6 +181,15 @@ relu = unary(
     _relu_backward,
     promote,
 )
+
+
+def softplus(x, beta=1.0, threshold=20.0):
+    """log(1 + e ** (beta x)) / beta, without overflow; x itself where beta x > threshold."""
+    if beta == 1:
+        y = _softplus(x)
+    else:
+        y = _softplus(x * beta) / beta
+    return y if threshold >= 20 else where(x * beta > threshold, x, y)
 
 
 # --- choices -----------------------------------------------------------------------------------------------------
@@ -201,8 +228,8 @@ def where(condition, a, b):
 
 def _extremum_backward(beats):
     def backward(self, gy, a, b):
-        half = where(a == b, gy * 0.5, 0)  # a tie is shared, as in PyTorch
-        return half + where(beats(a, b), gy, 0), half + where(beats(b, a), gy, 0)
+        gy = where(a == b, gy * 0.5, gy)  # a tie is shared; NaN passes the gradient to both: as in PyTorch
+        return where(beats(b, a), 0, gy), where(beats(a, b), 0, gy)
 
     return backward
 
@@ -252,8 +279,8 @@ def clamp(x, min=None, max=None):
     if not any(hasattr(limit, "ndim") and not isinstance(limit, np.generic) for limit in (min, max)):
         return Clamp(number(min), number(max))(x)
     if min is not None:
-        x = where(x < min, min, x)
-    return x if max is None else where(x > max, max, x)
+        x = where((x < min) | (min != min), min, x)  # NaN is handed on
+    return x if max is None else where((x > max) | (max != max), max, x)
 
 
 # --- comparisons and logic: bools, without gradients --------------------------------------------------------------
@@ -288,7 +315,6 @@ bitwise_and = _plain("bitwise_and", "&", operator.and_)
 bitwise_or = _plain("bitwise_or", "|", operator.or_)
 bitwise_xor = _plain("bitwise_xor", "^", operator.xor)
 floor_divide = _plain("floor_divide", "//", operator.floordiv)
-remainder = _plain("remainder", "%", operator.mod)
 
 
 def _predicate(name, doc, function):

@@ -160,9 +160,11 @@ class PutAlongDim(Function):
         return TakeAlongDim(self.axis)(gy, indices), None
 
 
-def take_along_dim(x, indices, dim):
-    """y = x taken at `indices` (int64, as many axes as x) along `dim`.
+def take_along_dim(x, indices, dim=None):
+    """y = x taken at `indices` (int64, as many axes as x) along `dim`; without dim both are flattened.
 
     Shapes: x (..., n, ...), indices (..., k, ...) -> y (..., k, ...).
     """
+    if dim is None:
+        x, indices, dim = x.reshape(-1), indices.reshape(-1), 0
     return TakeAlongDim(axis_of("take_along_dim", x, dim))(x, indices)

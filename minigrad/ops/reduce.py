@@ -8,7 +8,7 @@ from ..dtypes import float16, float32, int64, promote_float, require_floats
 from ..errors import IndexRangeError, ShapeError
 from ..tape.function import Function
 from ..tape.variable import Variable, raw
-from .elementwise import exp, lib, maximum, minimum, sqrt
+from .elementwise import exp, lib, maximum, minimum, sqrt, where
 from .index import take_along_dim
 from .shape import axes_of, expand
 
@@ -72,7 +72,7 @@ class Amax(Reduction):
         return getattr(x, self.method)(axis=self.axes, keepdims=self.keepdim)
 
     def backward(self, gy, x, y):
-        mask = (x == self.spread(y)).astype(gy.dtype)
+        mask = ((x == self.spread(y)) | (x != x)).astype(gy.dtype)  # NaN wins
         return self.spread(gy) * (mask / mask.sum(axis=self.axes, keepdims=True))
 
     def check(self, x):
@@ -108,13 +108,17 @@ def sum(x, dim=None, keepdim=False, dtype=None):
 
     Args: keepdim - leave the axes at size 1. dtype - convert x first. Bools and integers add up as int64.
     """
-    axes = None if dim is None else axes_of("sum", x, dim)
+    axes = None if dim is None or dim == () else axes_of("sum", x, dim)
     return Sum(axes, keepdim)(x if dtype is None else x.astype(dtype))
 
 
-def mean(x, dim=None, keepdim=False):
-    """The mean over `dim` (an axis, several, or None for all). Raises DTypeError for integers."""
-    return Mean(None if dim is None else axes_of("mean", x, dim), keepdim)(x)
+def mean(x, dim=None, keepdim=False, *, dtype=None):
+    """The mean over `dim` (an axis, several, or None for all), of x converted to `dtype` first where it is given.
+
+    Raises: DTypeError for integers.
+    """
+    axes = None if dim is None or dim == () else axes_of("mean", x, dim)
+    return Mean(axes, keepdim)(x if dtype is None else x.astype(dtype))
 
 
 def var(x, dim=None, unbiased=True, keepdim=False, *, correction=None):
@@ -132,7 +136,8 @@ def var(x, dim=None, unbiased=True, keepdim=False, *, correction=None):
 
 def std(x, dim=None, unbiased=True, keepdim=False, *, correction=None):
     """The standard deviation over `dim`: the root of `var`."""
-    return sqrt(var(x, dim, unbiased, keepdim, correction=correction))
+    v = var(x, dim, unbiased, keepdim, correction=correction)
+    return where(v == 0, v, sqrt(where(v == 0, 1.0, v)))  # the gradient of constant elements is 0, not NaN
 
 
 def logsumexp(x, dim, keepdim=False):
@@ -168,6 +173,9 @@ def _extreme(x, dim, keepdim, over_all, where_is, between):
         return over_all(x)
     if not isinstance(dim, int):
         return between(x, dim)
+    if x.ndim == 0:
+        axes_of("max", x, dim)
+        return Extremes(over_all(x), where_is(x))
     indices = where_is(x, dim, keepdim=True)
     values = take_along_dim(x, indices, dim)
     return Extremes(values, indices) if keepdim else Extremes(values.squeeze(dim), indices.squeeze(dim))
@@ -186,7 +194,8 @@ def argmin(x, dim=None, keepdim=False):
 def _arg(name, x, dim, keepdim):
     array = raw(x)
     if dim is not None:
-        (dim,) = axes_of(name, x, dim)
+        axes = axes_of(name, x, dim)
+        dim = axes[0] if axes else None
     if array.size == 0 and (dim is None or array.shape[dim] == 0):
         raise IndexRangeError(f"{name}: x {array.shape} has no elements to choose from")
     if dim is None:

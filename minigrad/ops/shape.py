@@ -6,7 +6,8 @@ import math
 import numpy as np
 
 from ..backend import backend
-from ..errors import DTypeError, IndexRangeError, ShapeError
+from ..dtypes import promote
+from ..errors import IndexRangeError, ShapeError
 from ..tape.function import Function
 
 
@@ -175,14 +176,13 @@ def _other_sizes(shape, axis):
 def cat(tensors, dim=0):
     """The tensors one behind the other along `dim`, along which alone they may differ.
 
-    Raises: ShapeError if there are none or they do not fit; DTypeError if the dtypes differ.
+    Different dtypes are promoted.      Raises: ShapeError if there are none or they do not fit.
     """
     tensors = list(tensors)
     if not tensors:
         raise ShapeError("cat: expected at least one tensor, got none")
-    dtypes = {x.dtype for x in tensors}
-    if len(dtypes) > 1:
-        raise DTypeError(f"cat: the tensors differ in dtype: {', '.join(sorted(map(str, dtypes)))}; convert them first")
+    dtype = promote(tensors)
+    tensors = [x if x.dtype == dtype else x.astype(dtype) for x in tensors]
     return Cat(axis_of("cat", tensors[0], dim))(*tensors)
 
 
