@@ -1,5 +1,7 @@
 """Numerical gradient checks: the tape's gradients against central differences, to any order."""
 
+from itertools import compress
+
 import numpy as np
 
 from .errors import DTypeError, GraphError, MinigradError
@@ -24,6 +26,11 @@ def gradcheck(fn, *inputs, order=1, eps=1e-6, atol=1e-6, rtol=1e-5, seed=0):
     Raises:  GradientError where a gradient is wrong; DTypeError for a float32 input; GraphError if nothing can be
              checked, or the gradient under create_graph is another one than without.
     """
+    return _check(fn, inputs, order, eps, atol, rtol, seed, differentiable=True)
+
+
+def _check(fn, inputs, order, eps, atol, rtol, seed, differentiable):
+    """`gradcheck`. Unless `differentiable`, an output without a history counts in the differences: it must not vary."""
     checked = [i for i, x in enumerate(inputs) if isinstance(x, Variable) and x.requires_grad]
     if not checked:
         raise GraphError("gradcheck: none of the inputs requires grad, so there is nothing to check")
@@ -41,14 +48,16 @@ def gradcheck(fn, *inputs, order=1, eps=1e-6, atol=1e-6, rtol=1e-5, seed=0):
         for i, array in zip(checked, arrays, strict=True):
             args[i] = Variable(array.copy(), requires_grad=True)
         with enable_grad():
-            return args, _outputs(fn(*args))
+            return args, _outputs(fn(*args), differentiable)
 
     args, ys = run(points)
-    if not ys:
+    recorded = [y.requires_grad for y in ys]
+    if not any(recorded):
         raise GraphError("gradcheck: no output of fn depends on an input that requires grad")
     # Signs and sizes between 0.5 and 1.5: no weight is small enough to hide an error.
     weights = [rng.choice([-1.0, 1.0], y.shape) * rng.uniform(0.5, 1.5, y.shape) for y in ys]
-    gradients = grad(ys, [args[i] for i in checked], weights, allow_unused=True)
+    heads, seeds = (list(compress(items, recorded)) for items in (ys, weights))
+    gradients = grad(heads, [args[i] for i in checked], seeds, allow_unused=True)
 
     def total(arrays):
         return sum(float((w * y.data).sum()) for w, y in zip(weights, run(arrays)[1], strict=True))
@@ -63,10 +72,10 @@ def gradcheck(fn, *inputs, order=1, eps=1e-6, atol=1e-6, rtol=1e-5, seed=0):
                     f"central differences give {numeric:.9g}"
                 )
     if order > 1:
-        _check_replay(fn, run(points)[0], checked, weights, gradients)
-        arguments = [*run(points)[0], *(Variable(w, requires_grad=True) for w in weights)]
+        _check_replay(*run(points), checked, seeds, gradients)
+        arguments = [*run(points)[0], *(Variable(w, requires_grad=True) for w in seeds)]
         further = _gradients_of(fn, checked, len(inputs))
-        gradcheck(further, *arguments, order=order - 1, eps=eps, atol=atol, rtol=rtol, seed=seed + 1)
+        _check(further, arguments, order - 1, eps, atol, rtol, seed + 1, differentiable=False)
     return True
 
 
@@ -90,23 +99,21 @@ def _gradients_of(fn, checked, count):
     def gradients(*args):
         args, weights = args[:count], args[count:]
         xs = [args[i] for i in checked]
-        return [
-            g for g in grad(_outputs(fn(*args)), xs, weights, create_graph=True, allow_unused=True) if g is not None
-        ]
+        return [g for g in grad(_outputs(fn(*args)), xs, weights, create_graph=True, allow_unused=True) if g is not None]
 
     return gradients
 
 
-def _outputs(ys):
-    """The outputs that have gradients."""
+def _outputs(ys, differentiable=True):
+    """The outputs that have gradients, or that could."""
     ys = [ys] if isinstance(ys, Variable) else list(ys)
-    return [y for y in ys if isinstance(y, Variable) and y.requires_grad]
+    return [y for y in ys if isinstance(y, Variable) and (y.requires_grad if differentiable else y.dtype.kind == "f")]
 
 
-def _check_replay(fn, inputs, checked, weights, gradients):
+def _check_replay(args, ys, checked, weights, gradients):
     """The formulas must give on Variables what they gave on arrays."""
-    xs = [inputs[i] for i in checked]
-    replayed = grad(_outputs(fn(*inputs)), xs, weights, create_graph=True, allow_unused=True)
+    heads = [y for y in ys if y.requires_grad]
+    replayed = grad(heads, [args[i] for i in checked], weights, create_graph=True, allow_unused=True)
     for i, a, b in zip(checked, gradients, replayed, strict=True):
         if (a is None) != (b is None) or (a is not None and not np.allclose(a.data, b.data, rtol=1e-9, atol=1e-12)):
             raise GradientError(f"gradcheck: under create_graph the gradient of input {i} is another than without")

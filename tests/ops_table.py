@@ -132,6 +132,7 @@ ROWS = [
     E("sub", lambda a, b: a - b, np.subtract, (3, 4), (3, 4)),
     E("mul", lambda a, b: a * b, np.multiply, (3, 4), (3, 4)),
     E("div", lambda a, b: a / b, np.divide, (3, 4), positive(3, 4)),
+    E("remainder", lambda a, b: a % b, np.remainder, (3, 4), positive(3, 4)),
     E("add number", lambda a: 2.5 + a + 1, lambda a: a + 3.5),
     E("sub from number", lambda a: 2.5 - a, lambda a: 2.5 - a),
     E("mul number", lambda a: a * -3, lambda a: a * -3),

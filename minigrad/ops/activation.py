@@ -23,10 +23,10 @@ class LeakyRelu(Elementwise):
         return where(x > 0, gy, gy * self.slope)
 
 
-def leaky_relu(x, negative_slope=0.01):
-    """x where it is positive, else negative_slope * x."""
-    require_floats("leaky_relu", x)
-    return LeakyRelu(number(negative_slope))(x)
+def leaky_relu(input, negative_slope=0.01):
+    """input where it is positive, else negative_slope * input."""
+    require_floats("leaky_relu", input)
+    return LeakyRelu(number(negative_slope))(input)
 
 
 class Gelu(Function):
@@ -41,17 +41,17 @@ class Gelu(Function):
         return gy * (below + x * density)
 
 
-def gelu(x, approximate="none"):
-    """x P(X < x) for a standard normal X; approximate="tanh": 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x**3))).
+def gelu(input, approximate="none"):
+    """input P(X < input) for a standard normal X; approximate="tanh": 0.5 input (1 + tanh(sqrt(2/pi) (input + 0.044715 input**3))).
 
     Source: arXiv:1606.08415.
     """
-    require_floats("gelu", x)
+    require_floats("gelu", input)
     if approximate == "none":
-        return Gelu()(x)
+        return Gelu()(input)
     if approximate != "tanh":
         raise ValueError(f'gelu: approximate must be "none" or "tanh", got {approximate!r}')
-    return x * 0.5 * (tanh((x + x * x * x * 0.044715) * math.sqrt(2 / math.pi)) + 1)
+    return input * 0.5 * (tanh((input + input * input * input * 0.044715) * math.sqrt(2 / math.pi)) + 1)
 
 
 class Softmax(Function):
@@ -91,13 +91,13 @@ def _along(name, x, dim):
     return axis_of(name, x, dim)
 
 
-def softmax(x, dim=None, *, dtype=None):
-    """e**x / sum e**x along `dim`: positive numbers that add up to 1. `dtype` converts x first."""
-    x = x if dtype is None else x.astype(dtype)
-    return Softmax(_along("softmax", x, dim))(x)
+def softmax(input, dim=None, *, dtype=None):
+    """e**input / sum e**input along `dim`: positive numbers that add up to 1. `dtype` converts input first."""
+    input = input if dtype is None else input.astype(dtype)
+    return Softmax(_along("softmax", input, dim))(input)
 
 
-def log_softmax(x, dim=None, *, dtype=None):
-    """x - log sum e**x along `dim`: the logarithm of softmax, without overflow. `dtype` converts x first."""
-    x = x if dtype is None else x.astype(dtype)
-    return LogSoftmax(_along("log_softmax", x, dim))(x)
+def log_softmax(input, dim=None, *, dtype=None):
+    """input - log sum e**input along `dim`: the logarithm of softmax, without overflow. `dtype` converts input first."""
+    input = input if dtype is None else input.astype(dtype)
+    return LogSoftmax(_along("log_softmax", input, dim))(input)

@@ -2,6 +2,8 @@
 are made of one another, so that derivatives of every order exist. The kernels are in backend/windows.py.
 """
 
+import numpy as np
+
 from ..backend import backend
 from ..backend.windows import Windows
 from ..errors import DTypeError, ShapeError
@@ -64,10 +66,11 @@ class Conv2dWeight(_Conv):
 
 def pair(name, what, value):
     """An int or a pair of ints as a pair (height, width)."""
-    pair = (value, value) if isinstance(value, int) else tuple(value)
-    if len(pair) != 2 or not all(isinstance(n, int) for n in pair):
+    ints = (int, np.integer)
+    pair = (value, value) if isinstance(value, ints) else value
+    if not isinstance(pair, (tuple, list)) or len(pair) != 2 or not all(isinstance(n, ints) for n in pair):
         raise ShapeError(f"{name}: {what} must be an int or two, got {value!r}")
-    return pair
+    return int(pair[0]), int(pair[1])
 
 
 def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):

@@ -81,8 +81,20 @@ class SetItem(_Indexed):
 
     def forward(self, x, value, *index):
         y = x.copy()
-        y[self.index(index)] = value
+        self.assign(y, value, index)
         return y
+
+    def assign(self, y, value, arrays):
+        """y[index] = value, where value may have leading axes of size 1 too many."""
+        try:
+            y[self.index(arrays)] = value
+        except (ValueError, TypeError):
+            spare = 0
+            while spare < value.ndim and value.shape[spare] == 1:
+                spare += 1
+            if not spare:
+                raise
+            y[self.index(arrays)] = value.reshape(value.shape[spare:])
 
     def backward(self, gy, *index):
         wants_x, wants_value = self.wants[:2]
@@ -118,7 +130,7 @@ def setitem(x, index, value):
         if recording.get() and (x.tracked or getattr(value, "tracked", False)):
             write("setitem", x, node, value, *arrays)
         else:
-            x.data[node.index(arrays)] = value.data if isinstance(value, Variable) else value
+            node.assign(x.data, raw(value), arrays)
             wrote(x)
     except IndexError as error:
         raise IndexRangeError(f"setitem: {error}; x is {x.shape}") from None
@@ -132,6 +144,12 @@ class TakeAlongDim(Function):
 
     def __init__(self, axis):
         self.axis = axis
+
+    def check(self, x, indices):
+        n = x.shape[self.axis]
+        if indices.size and not -n <= indices.min() <= indices.max() < n:
+            wrong = indices.max() if indices.max() >= n else indices.min()
+            raise IndexRangeError(f"take_along_dim: index {wrong} is outside of the {n} elements; x is {x.shape}")
 
     def forward(self, x, indices):
         self.full = x.shape
@@ -167,4 +185,6 @@ def take_along_dim(x, indices, dim=None):
     """
     if dim is None:
         x, indices, dim = x.reshape(-1), indices.reshape(-1), 0
+    if x.ndim != indices.ndim:
+        raise ShapeError(f"take_along_dim: indices need as many axes as x; x is {x.shape}, indices {indices.shape}")
     return TakeAlongDim(axis_of("take_along_dim", x, dim))(x, indices)

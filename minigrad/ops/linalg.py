@@ -96,17 +96,17 @@ class Linear(Function):
             )
 
 
-def linear(x, weight, bias=None):
-    """y = x weight^T + bias.
+def linear(input, weight, bias=None):
+    """y = input weight^T + bias.
 
-    Shapes: x (..., in), weight (out, in), bias (out) -> y (..., out).
+    Shapes: input (..., in), weight (out, in), bias (out) -> y (..., out).
     Raises: ShapeError if the features do not fit; DTypeError if the dtypes differ.
     """
-    if x.ndim == 1:
-        return reshape(Linear()(unsqueeze(x, 0), weight, bias), -1)
+    if input.ndim == 1:
+        return reshape(Linear()(unsqueeze(input, 0), weight, bias), -1)
     if bias is not None and bias.shape != weight.shape[:1]:
-        Linear().check(x, weight, bias)
-    return Linear()(x, weight, bias)
+        Linear().check(input, weight, bias)
+    return Linear()(input, weight, bias)
 
 
 def t(x):

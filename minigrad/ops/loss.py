@@ -1,5 +1,7 @@
 """Losses. Each takes reduction "mean", "sum" or "none"."""
 
+import math
+
 from ..errors import DTypeError, IndexRangeError, ShapeError
 from ..tape.function import Function
 from ..tape.variable import Variable, as_array, raw
@@ -84,7 +86,7 @@ def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean
 
 def _finish(name, loss, reduction, total, shape):
     if reduction == "mean" and total is not None:
-        return sum(loss) / total
+        return sum(loss) / total if total else sum(loss) * 0.0 + math.nan  # nothing counted: NaN, with gradient 0
     loss = _reduced(name, loss, reduction)
     return reshape(loss, shape) if reduction == "none" else loss
 
@@ -146,10 +148,14 @@ def _soft_cross_entropy(x, target, weight, reduction, smoothing):
     if smoothing:
         target = target * (1 - smoothing) + smoothing / x.shape[axis]
     loss = log_softmax(x, axis) * target
+    if weight is not None and weight.shape != x.shape[axis : axis + 1]:
+        raise ShapeError(
+            f"cross_entropy: weight must have one factor for each of the {x.shape[axis]} classes, got {weight.shape}"
+        )
     if weight is not None:
         loss = loss * reshape(weight, (-1, *(1,) * (x.ndim - axis - 1)))
     loss = -sum(loss, axis)
-    return sum(loss) / max(1, raw(loss).size) if reduction == "mean" else _reduced("cross_entropy", loss, reduction)
+    return mean(loss) if reduction == "mean" else _reduced("cross_entropy", loss, reduction)
 
 
 def _same_shape(name, x, target):

@@ -91,6 +91,8 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
         scale = 1 / sqrt(_per_channel("batch_norm", "running_var", running_var, input) + eps)
         y = (input - center) * (scale if w is None else scale * w)
         return y if b is None else y + b
+    for what, p in (("running_mean", running_mean), ("running_var", running_var)):
+        _per_channel("batch_norm", what, p, input)
     n = math.prod(input.shape) // max(1, input.shape[1])
     if n <= 1:
         raise ShapeError(f"batch_norm: training needs more than one value per channel; x is {input.shape}")

@@ -152,6 +152,8 @@ def adaptive_avg_pool2d(input, output_size):
     """
     _images("adaptive_avg_pool2d", input)
     sizes = (output_size, output_size) if output_size is None or isinstance(output_size, int) else tuple(output_size)
+    if len(sizes) != 2:
+        raise ShapeError(f"adaptive_avg_pool2d: output_size must be an int or two, got {output_size}")
     sizes = tuple(n if size is None else size for n, size in zip(input.shape[-2:], sizes, strict=True))
     if min(sizes) < 1:
         raise ShapeError(f"adaptive_avg_pool2d: output_size must be at least 1, got {output_size}")

@@ -94,6 +94,8 @@ class LogSumExp(Reduction):
     def forward(self, x):
         self.full = x.shape
         xp = lib(x)
+        if not x.size:
+            return xp.log(x.sum(axis=self.axes, keepdims=self.keepdim))
         top = x.max(axis=self.axes, keepdims=True)
         top = xp.where(xp.isfinite(top), top, 0)
         y = xp.log(xp.exp(x - top).sum(axis=self.axes, keepdims=True)) + top
@@ -108,7 +110,7 @@ def sum(x, dim=None, keepdim=False, dtype=None):
 
     Args: keepdim - leave the axes at size 1. dtype - convert x first. Bools and integers add up as int64.
     """
-    axes = None if dim is None or dim == () else axes_of("sum", x, dim)
+    axes = None if dim is None or (isinstance(dim, tuple) and not dim) else axes_of("sum", x, dim)
     return Sum(axes, keepdim)(x if dtype is None else x.astype(dtype))
 
 
@@ -117,7 +119,7 @@ def mean(x, dim=None, keepdim=False, *, dtype=None):
 
     Raises: DTypeError for integers.
     """
-    axes = None if dim is None or dim == () else axes_of("mean", x, dim)
+    axes = None if dim is None or (isinstance(dim, tuple) and not dim) else axes_of("mean", x, dim)
     return Mean(axes, keepdim)(x if dtype is None else x.astype(dtype))
 
 
@@ -126,6 +128,7 @@ def var(x, dim=None, unbiased=True, keepdim=False, *, correction=None):
 
     Args: unbiased - correction 1 if true, else 0; `correction`, where given, decides.
     """
+    require_floats("var", x)
     axes = axes_of("var", x, dim)
     correction = correction if correction is not None else 1 if unbiased else 0
     n = math.prod(x.shape[i] for i in axes)
@@ -136,6 +139,7 @@ def var(x, dim=None, unbiased=True, keepdim=False, *, correction=None):
 
 def std(x, dim=None, unbiased=True, keepdim=False, *, correction=None):
     """The standard deviation over `dim`: the root of `var`."""
+    require_floats("std", x)
     v = var(x, dim, unbiased, keepdim, correction=correction)
     return where(v == 0, v, sqrt(where(v == 0, 1.0, v)))  # the gradient of constant elements is 0, not NaN
 

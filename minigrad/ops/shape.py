@@ -28,7 +28,9 @@ def axes_of(name, x, dim):
     """`dim` (None for all, an int, or several) as a sorted tuple of axes."""
     if dim is None:
         return tuple(range(x.ndim))
-    dims = (dim,) if isinstance(dim, (int, np.integer)) else tuple(dim)
+    dims = (dim,) if isinstance(dim, (int, np.integer)) else dim
+    if not isinstance(dims, (tuple, list)) or not all(isinstance(d, (int, np.integer)) for d in dims):
+        raise IndexRangeError(f"{name}: dim must be an int or several, got {dim!r}")
     axes = sorted(axis_of(name, x, d) for d in dims)
     if len(set(axes)) < len(axes):
         raise IndexRangeError(f"{name}: an axis occurs twice in dim {dims}")
@@ -61,7 +63,10 @@ def sizes(shape):
 
 def reshape(x, *shape):
     """x in another shape with as many elements; one size may be -1. `reshape(x, 2, 3)` or `reshape(x, (2, 3))`."""
-    return Reshape(sizes(shape))(x)
+    target = sizes(shape)
+    if any(n < -1 for n in target):
+        raise ShapeError(f"reshape: a size is at least 0, or -1 to be inferred, got {target}")
+    return Reshape(target)(x)
 
 
 def flatten(x, start_dim=0, end_dim=-1):
@@ -153,7 +158,7 @@ class Cat(Function):
     def forward(self, *xs):
         self.ends = [0]
         for x in xs:
-            self.ends.append(self.ends[-1] + x.shape[self.axis])
+            self.ends.append(self.ends[-1] + x.shape[self.axis])  # IndexError where there is no such axis: see check
         return backend[type(xs[0])].xp.concatenate(xs, self.axis)
 
     def backward(self, gy):
@@ -164,8 +169,10 @@ class Cat(Function):
         )
 
     def check(self, *xs):
-        if len({_other_sizes(x.shape, self.axis) for x in xs}) > 1:
-            shapes = ", ".join(str(x.shape) for x in xs)
+        shapes = ", ".join(str(x.shape) for x in xs)
+        if not xs[0].ndim:
+            raise ShapeError(f"cat: tensors without axes cannot follow one another: {shapes}; write mg.stack")
+        if len({(x.ndim, _other_sizes(x.shape, self.axis)) for x in xs}) > 1:
             raise ShapeError(f"cat: shapes may differ along dim {self.axis} only: {shapes}")
 
 
@@ -215,8 +222,10 @@ def split(x, split_size, dim=0):
 
 def chunk(x, chunks, dim=0):
     """x cut along `dim` into at most `chunks` pieces of equal size, the last perhaps shorter."""
+    if chunks < 1:
+        raise ShapeError(f"chunk: chunks must be at least 1, got {chunks}")
     n = x.shape[axis_of("chunk", x, dim)]
-    return split(x, max(1, -(-n // chunks)), dim)
+    return split(x, -(-n // chunks) if n else [0] * chunks, dim)
 
 
 def unbind(x, dim=0):
@@ -247,28 +256,28 @@ class Pad(Function):
         return tuple(slice(a, a + n) for n, (a, _) in zip(shape, self.widths, strict=True))
 
 
-def pad(x, pad, mode="constant", value=0.0):
-    """x with borders. `pad` goes from the last axis backwards: (left, right, top, bottom, ...); negative widths crop.
+def pad(input, pad, mode="constant", value=0.0):
+    """input with borders. `pad` goes from the last axis backwards: (left, right, top, bottom, ...); negative widths crop.
 
     Args:   mode - "constant" (filled with `value`), "reflect", "replicate" or "circular".
-    Raises: ShapeError for an odd number of widths, more than x has axes, or a border wider than the mode allows.
+    Raises: ShapeError for an odd number of widths, more than input has axes, or a border wider than the mode allows.
     """
     pad = tuple(pad)
-    if len(pad) % 2 or len(pad) > 2 * x.ndim:
-        raise ShapeError(f"pad: expected up to {2 * x.ndim} widths in pairs for x {x.shape}, got {pad}")
-    widths = [(0, 0)] * (x.ndim - len(pad) // 2) + [(pad[i], pad[i + 1]) for i in range(len(pad) - 2, -1, -2)]
-    for axis, (n, (a, b)) in enumerate(zip(x.shape, widths, strict=True)):
+    if len(pad) % 2 or len(pad) > 2 * input.ndim:
+        raise ShapeError(f"pad: expected up to {2 * input.ndim} widths in pairs for x {input.shape}, got {pad}")
+    widths = [(0, 0)] * (input.ndim - len(pad) // 2) + [(pad[i], pad[i + 1]) for i in range(len(pad) - 2, -1, -2)]
+    for axis, (n, (a, b)) in enumerate(zip(input.shape, widths, strict=True)):
         if n + a + b < 0 or -a > n or -b > n:
-            raise ShapeError(f"pad: the widths {(a, b)} crop more than the {n} elements of axis {axis}; x is {x.shape}")
+            raise ShapeError(f"pad: the widths {(a, b)} crop more than the {n} elements of axis {axis}; x is {input.shape}")
     if mode == "constant":
-        x = x[tuple(slice(max(-a, 0), n - max(-b, 0)) for n, (a, b) in zip(x.shape, widths, strict=True))]
-        return Pad(tuple((max(a, 0), max(b, 0)) for a, b in widths), value)(x)
+        input = input[tuple(slice(max(-a, 0), n - max(-b, 0)) for n, (a, b) in zip(input.shape, widths, strict=True))]
+        return Pad(tuple((max(a, 0), max(b, 0)) for a, b in widths), value)(input)
     if mode not in _BORDERS:
         raise ShapeError(f'pad: mode {mode!r} is unknown: expected "constant", {", ".join(map(repr, _BORDERS))}')
     for axis, (a, b) in enumerate(widths):
         if (a, b) != (0, 0):
-            x = x[(slice(None),) * axis + (_BORDERS[mode](x.shape[axis], a, b),)]
-    return x
+            input = input[(slice(None),) * axis + (_BORDERS[mode](input.shape[axis], a, b),)]
+    return input
 
 
 def _reflect(n, a, b):
