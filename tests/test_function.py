@@ -194,6 +194,32 @@ def test_gradients_take_the_dtype_of_their_input(dtypes):
     assert x.grad.dtype == dtypes[0] and x.grad.tolist() == [2, 2]
 
 
+class Tripled(Function):
+    """Its backward makes arrays of its own, whatever comes in."""
+
+    def forward(self, x):
+        return x * 3
+
+    def backward(self, gy):
+        return np.asarray(gy) * np.full(gy.shape, 3.0)
+
+
+@pytest.mark.parametrize(
+    "operation", [Tripled.apply, lambda x: Tripled()(x) + Tripled()(x), lambda x: Tripled()(x * x)]
+)
+def test_a_constant_gradient_is_a_variable_under_create_graph_too(operation):
+    x = leaf(1.0, 2.0)
+    (expected,) = mg.grad(operation(x).sum(), x)
+    (g,) = mg.grad(operation(x).sum(), x, create_graph=True)
+    operation(x).sum().backward(create_graph=True)
+    seen = []
+    x.register_hook(seen.append)
+    operation(x).sum().backward(create_graph=True)
+    for v in (g, *seen):
+        assert isinstance(v, Variable) and v.tolist() == expected.tolist()
+    assert isinstance(x.grad, Variable) and x.grad.tolist() == (2 * expected.data).tolist()
+
+
 def test_wants_says_which_gradients_are_wanted():
     seen = []
 

@@ -86,6 +86,17 @@ def test_gradients_accumulate_also_across_create_graph():
     assert g.item() == 2  # of the second backward, the only one that was recorded
 
 
+def test_gradients_accumulate_into_what_the_user_put_there():
+    x = leaf(1.0, 2.0)
+    given = mg.tensor([10.0, 20.0])
+    x.grad = given
+    (x * 3).sum().backward()
+    assert values(x.grad) == [[13, 23]] and x.grad is given
+    x.grad = mg.tensor(1.0).expand(2)  # read-only: the gradient needs memory of its own
+    (x * 3).sum().backward()
+    assert values(x.grad) == [[4, 4]] and x.grad.data.flags.writeable
+
+
 def test_backward_of_a_leaf():
     x = leaf(2.0)
     x.backward()

@@ -232,7 +232,10 @@ def _replay(node, gy):
     """`backward` on Variables, tied to the graph as the saved arrays were."""
     if node.definition is not None:
         return _differentiate_definition(node, gy)
-    return node.backward(gy, *(_revive(node, i, a) for i, a in zip(_places(node), node.saved, strict=True)))
+    gs = node.backward(gy, *(_revive(node, i, a) for i, a in zip(_places(node), node.saved, strict=True)))
+    # A formula may leave the tape for constants; the gradient is a Variable all the same.
+    gs = gs if type(gs) is tuple else (gs,)
+    return tuple(Variable(g) if isinstance(g, (np.ndarray, np.generic)) else g for g in gs)
 
 
 def _places(node):
