@@ -211,7 +211,7 @@ def random(shape, seed=0):
 
 
 def compare_with_torch(function, torch_function, *arrays):
-    """Values, gradients, and the gradients of the gradients with respect to everything, from the same random weights."""
+    """Values, gradients, and the gradients of the gradients with respect to everything, under the same weights."""
     import torch
 
     xs = [mg.tensor(a, requires_grad=True) for a in arrays]

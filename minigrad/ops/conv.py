@@ -11,6 +11,8 @@ from ..tape.function import Function
 
 
 class _Conv(Function):
+    serves = {0: 1, 1: 0}
+
     def __init__(self, windows, groups, shape=None):
         self.windows, self.groups, self.full = windows, groups, shape
 

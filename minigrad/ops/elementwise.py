@@ -40,8 +40,8 @@ def _div_backward(self, gy, b, y):
 
 add = binary("add", "a + b", lambda self, a, b: a + b, lambda self, gy: (gy, gy))
 sub = binary("sub", "a - b", lambda self, a, b: a - b, _sub_backward)
-mul = binary("mul", "a * b", lambda self, a, b: a * b, _mul_backward)
-div = binary("div", "a / b; floats also from integers", lambda self, a, b: a / b, _div_backward, promote_float)
+mul = binary("mul", "a * b", lambda self, a, b: a * b, _mul_backward, serves={0: 1, 1: 0})
+div = binary("div", "a / b; floats also from integers", lambda self, a, b: a / b, _div_backward, promote_float, {-1: 1})
 remainder = binary(
     "remainder",
     "a - b floor(a / b), which has b's sign",

@@ -22,6 +22,7 @@ class MatMul(Function):
     """y = a @ b.      Shapes: a (..., n, k), b (..., k, m) -> y (..., n, m); leading axes broadcast."""
 
     name = "matmul"
+    serves = {0: 1, 1: 0}
 
     def forward(self, a, b):
         if a.dtype != b.dtype:
@@ -64,6 +65,8 @@ def matmul(a, b):
 
 class Linear(Function):
     """y = x weight^T + bias.      Shapes: x (..., i), weight (o, i), bias (o) -> y (..., o)."""
+
+    serves = {0: 1, 1: 0}
 
     def forward(self, x, weight, bias):
         if x.dtype != weight.dtype:

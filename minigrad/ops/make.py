@@ -50,9 +50,10 @@ def unary(name, formula, forward, backward, rule=promote_float):
     return _described(operation, name, formula)
 
 
-def binary(name, formula, forward, backward, rule=promote):
+def binary(name, formula, forward, backward, rule=promote, serves=()):
     """An operation of two operands: forward(self, a, b), backward(self, gy[, a][, b][, y])."""
     cls = _function(name, formula, forward, backward, rule)
+    cls.serves = dict(serves)
     keep = cls.keep
 
     def operation(a, b):

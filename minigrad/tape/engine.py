@@ -201,12 +201,16 @@ def _check_saved(node):
             f"backward: the values that {node.name} saved were freed by an earlier backward through it; "
             "compute the loss anew, or pass retain_graph=True the first time"
         )
-    for array in (a for saved in node.saved for a in (saved if type(saved) is tuple else (saved,))):
-        if isinstance(array, np.ndarray) and memory.stamp(array) > node.order:
-            raise GraphError(
-                f"backward: a value {array.shape} that {node.name} saved for its gradient has been overwritten in "
-                "place since; write out of place (y = x + 1), or overwrite a clone()"
-            )
+    for place, saved in zip(_places(node), node.saved, strict=True):
+        served = node.serves.get(place)
+        if served is not None and node.edges[served] is None:
+            continue  # nobody will ask for the gradient that needs it
+        for array in saved if type(saved) is tuple else (saved,):
+            if isinstance(array, np.ndarray) and memory.stamp(array) > node.order:
+                raise GraphError(
+                    f"backward: a value {array.shape} that {node.name} saved for its gradient has been overwritten in "
+                    "place since; write out of place (y = x + 1), or overwrite a clone()"
+                )
 
 
 def _run_hooks(place, gy, create_graph):
@@ -290,9 +294,11 @@ def _accumulate(grads, create_graph):
         elif x.grad.tracked:
             with enable_grad():
                 x.grad = x.grad + g
-        else:
+        elif x.grad.data.flags.writeable:
             x.grad.data += g
             memory.overwritten(x.grad.data)
+        else:
+            x.grad = Variable(x.grad.data + g)
 
 
 def _holders(grads):

@@ -72,6 +72,8 @@ class Function:
     definition = None
     dtype_rule = None  # promote or promote_float, where NumPy's own promotion is not PyTorch's
 
+    serves: dict[int, int] = {}  # position of a saved value (-1: y) -> the input whose gradient alone needs it
+
     edges = None  # per input: the node that made it, the leaf Variable, or None for a constant
     wants = None  # the edges whose gradient is wanted in this walk
     saved = None  # the arrays that backward names, in its order; None before and after use

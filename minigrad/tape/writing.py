@@ -1,5 +1,9 @@
 """Writing in place: `x[i] = v` and the methods with a trailing underscore. The write is one more node of the tape."""
 
+import sys
+
+import numpy as np
+
 from ..errors import DTypeError, GraphError, ShapeError
 from .function import Alias, Function
 from .modes import recording
@@ -16,11 +20,10 @@ def write(caller, x, operation, *others):
             another Variable with a wrong history; ShapeError and DTypeError where the result does not fit into x.
     """
     check_writable(caller, x)
-    owner = owner_of(x.data)
     if recording.get() and (x.tracked or any(isinstance(o, Variable) and o.tracked for o in others)):
-        if x.tracked:
-            _refuse_leaf(caller, x)
+        _refuse(caller, x)
         # What the operation saves must outlive the write: it gets copies of all that lies in this memory.
+        owner = owner_of(x.data)
         y = operation(_copied(x), *(_copied(o) if _lies_in(o, owner) else o for o in others))
     else:
         y = operation(x, *others)
@@ -28,11 +31,6 @@ def write(caller, x, operation, *others):
         raise ShapeError(f"{caller}: the result has shape {y.shape}, and must fit into {x.shape}")
     if _KINDS.index(y.dtype.kind) > _KINDS.index(x.dtype.kind):
         raise DTypeError(f"{caller}: the result is {y.dtype}, and x holds {x.dtype}; convert x first")
-    if y.tracked and not x.tracked and owner is not x.data:
-        raise GraphError(
-            f"{caller}: x is a view of memory that other Variables may look at, and they would not know of this "
-            "recorded write; write into x = x.clone()"
-        )
     x.data[...] = y.data
     if y.tracked and x.creator is not None and x.creator.retained is not None:
         x.creator.retained = None
@@ -71,13 +69,32 @@ def wrote(x):
         x.creator = Alias.behind(x.creator, x)
 
 
-def _refuse_leaf(caller, x):
+def _refuse(caller, x):
+    """Refuse a recorded write into x where some Variable would be left with a wrong history."""
     edge = x.edge
     while isinstance(edge, Function) and edge.edges and edge.edges[0] is not None:
         edge = edge.edges[0]
-    if isinstance(edge, Variable) and owner_of(edge.data) is owner_of(x.data):
+    if x.tracked and isinstance(edge, Variable) and owner_of(edge.data) is owner_of(x.data):
         what = "a leaf that requires grad" if edge is x else "a view of a leaf that requires grad"
         raise GraphError(
             f"{caller}: {what} cannot be changed in place while operations are recorded; "
             "wrap the write in `with mg.no_grad():`, or write y = x + 1"
         )
+    if x.tracked and memory.stamp(x.data) > x.creator.order:
+        raise GraphError(
+            f"{caller}: x, made by {x.creator.name}, shares memory with a Variable that has been overwritten in place "
+            "since, so its history no longer tells how its values came about; take a clone() before that write"
+        )
+    if not x.tracked and _holders(x) > _ALONE:
+        raise GraphError(
+            f"{caller}: other Variables or arrays look at the memory of x, as views do, and they would not know of "
+            "this recorded write; write into x = x.clone()"
+        )
+
+
+def _holders(x):
+    """How many references there are to the array that owns x's memory: views hold one each."""
+    return sys.getrefcount(owner_of(x.data))
+
+
+_ALONE = _holders(Variable(np.zeros(1)))
