@@ -72,7 +72,7 @@ def _check(fn, inputs, order, eps, atol, rtol, seed, differentiable):
                     f"central differences give {numeric:.9g}"
                 )
     if order > 1:
-        _check_replay(*run(points), checked, seeds, gradients)
+        _check_replay(run(points), checked, seeds, gradients)
         arguments = [*run(points)[0], *(Variable(w, requires_grad=True) for w in seeds)]
         further = _gradients_of(fn, checked, len(inputs))
         _check(further, arguments, order - 1, eps, atol, rtol, seed + 1, differentiable=False)
@@ -99,7 +99,9 @@ def _gradients_of(fn, checked, count):
     def gradients(*args):
         args, weights = args[:count], args[count:]
         xs = [args[i] for i in checked]
-        return [g for g in grad(_outputs(fn(*args)), xs, weights, create_graph=True, allow_unused=True) if g is not None]
+        return [
+            g for g in grad(_outputs(fn(*args)), xs, weights, create_graph=True, allow_unused=True) if g is not None
+        ]
 
     return gradients
 
@@ -110,8 +112,9 @@ def _outputs(ys, differentiable=True):
     return [y for y in ys if isinstance(y, Variable) and (y.requires_grad if differentiable else y.dtype.kind == "f")]
 
 
-def _check_replay(args, ys, checked, weights, gradients):
+def _check_replay(fresh, checked, weights, gradients):
     """The formulas must give on Variables what they gave on arrays."""
+    args, ys = fresh
     heads = [y for y in ys if y.requires_grad]
     replayed = grad(heads, [args[i] for i in checked], weights, create_graph=True, allow_unused=True)
     for i, a, b in zip(checked, gradients, replayed, strict=True):

@@ -344,7 +344,9 @@ def test_a_stale_alias_is_refused():
 
 def test_a_write_that_others_would_not_know_of_is_refused():
     w, base = leaf(5.0).sum(), mg.zeros(2, 2, dtype=mg.float64)
-    with pytest.raises(GraphError, match=r"setitem: other Variables or arrays look at the memory of x.*x = x.clone\(\)"):
+    with pytest.raises(
+        GraphError, match=r"setitem: other Variables or arrays look at the memory of x.*x = x.clone\(\)"
+    ):
         base[0][0] = w
     assert (base.data == 0).all() and not base.requires_grad
     base[0, 0] = w

@@ -48,7 +48,7 @@ def same(saved, loaded):
         for a, b in zip(saved, loaded, strict=True):
             same(a, b)
     else:
-        assert saved == loaded or (saved != saved and loaded != loaded)  # noqa: PLR0124 - NaN
+        assert saved == loaded or (saved != saved and loaded != loaded)
         assert repr(saved) == repr(loaded)  # -0.0, nan
 
 

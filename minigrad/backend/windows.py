@@ -204,10 +204,15 @@ def _claims(x, y, windows):
         yield place, claim
 
 
+def _unlike(dtype):
+    """What the border is filled with where maxima are looked for: equal to nothing, or to the smallest integer."""
+    return float("nan") if dtype.kind == "f" else _lowest(dtype)
+
+
 def max_pool2d_scatter(self, gy, x, y, windows):
     """The gradient of max_pool2d: gy put where the maxima came from."""
     xp = self.xp
-    x = _padded(xp, _inward(x, xp), windows.padding, _lowest(x.dtype))
+    x = _padded(xp, _inward(x, xp), windows.padding, _unlike(x.dtype))
     y, gy = _inward(y, xp), _inward(gy, xp)
     overlap = any(k > s for k, s in zip(windows.kernel, windows.stride, strict=True)) or windows.dilation != (1, 1)
     gx = xp.zeros(x.shape, gy.dtype)
@@ -222,7 +227,7 @@ def max_pool2d_scatter(self, gy, x, y, windows):
 def max_pool2d_gather(self, g, x, y, windows):
     """From `g`, of the input's shape, what lies where the maxima came from: the transpose of max_pool2d_scatter."""
     xp = self.xp
-    x = _padded(xp, _inward(x, xp), windows.padding, _lowest(x.dtype))
+    x = _padded(xp, _inward(x, xp), windows.padding, _unlike(x.dtype))
     g = _padded(xp, _inward(g, xp), windows.padding)
     y = _inward(y, xp)
     out = xp.zeros(y.shape, g.dtype)

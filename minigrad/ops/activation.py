@@ -42,7 +42,7 @@ class Gelu(Function):
 
 
 def gelu(input, approximate="none"):
-    """input P(X < input) for a standard normal X; approximate="tanh": 0.5 input (1 + tanh(sqrt(2/pi) (input + 0.044715 input**3))).
+    """x P(X < x) for a standard normal X; approximate="tanh": 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x**3))).
 
     Source: arXiv:1606.08415.
     """
@@ -56,6 +56,7 @@ def gelu(input, approximate="none"):
 
 class Softmax(Function):
     """y = e**x / sum e**x along an axis."""
+
     def __init__(self, axis):
         self.axis = axis
 
@@ -71,6 +72,7 @@ class Softmax(Function):
 
 class LogSoftmax(Function):
     """y = x - log sum e**x along an axis."""
+
     def __init__(self, axis):
         self.axis = axis
 
@@ -98,6 +100,6 @@ def softmax(input, dim=None, *, dtype=None):
 
 
 def log_softmax(input, dim=None, *, dtype=None):
-    """input - log sum e**input along `dim`: the logarithm of softmax, without overflow. `dtype` converts input first."""
+    """input - log sum e**input along `dim`: the logarithm of softmax, without overflow. `dtype` converts first."""
     input = input if dtype is None else input.astype(dtype)
     return LogSoftmax(_along("log_softmax", input, dim))(input)

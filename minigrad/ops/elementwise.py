@@ -38,16 +38,15 @@ def _div_backward(self, gy, b, y):
     return g, None if self.wants[1] is None else -(g * y)
 
 
+def _remainder_backward(self, gy, a, b):
+    return gy, None if self.wants[1] is None else -gy * floor_divide(a, b)
+
+
 add = binary("add", "a + b", lambda self, a, b: a + b, lambda self, gy: (gy, gy))
 sub = binary("sub", "a - b", lambda self, a, b: a - b, _sub_backward)
 mul = binary("mul", "a * b", lambda self, a, b: a * b, _mul_backward, serves={0: 1, 1: 0})
 div = binary("div", "a / b; floats also from integers", lambda self, a, b: a / b, _div_backward, promote_float, {-1: 1})
-remainder = binary(
-    "remainder",
-    "a - b floor(a / b), which has b's sign",
-    lambda self, a, b: a % b,
-    lambda self, gy, a, b: (gy, None if self.wants[1] is None else -gy * floor_divide(a, b)),
-)
+remainder = binary("remainder", "a - b floor(a / b), which has b's sign", lambda self, a, b: a % b, _remainder_backward)
 neg = unary("neg", "-x", lambda self, x: -x, lambda self, gy: -gy, promote)
 
 
@@ -185,10 +184,7 @@ relu = unary(
 
 def softplus(x, beta=1.0, threshold=20.0):
     """log(1 + e ** (beta x)) / beta, without overflow; x itself where beta x > threshold."""
-    if beta == 1:
-        y = _softplus(x)
-    else:
-        y = _softplus(x * beta) / beta
+    y = _softplus(x) if beta == 1 else _softplus(x * beta) / beta
     return y if threshold >= 20 else where(x * beta > threshold, x, y)
 
 

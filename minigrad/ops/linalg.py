@@ -47,7 +47,9 @@ def matmul(a, b):
     Raises: ShapeError if the inner sizes differ; DTypeError if the dtypes differ.
     """
     if not hasattr(a, "ndim") or not hasattr(b, "ndim"):  # a list takes the dtype of what it is multiplied with
-        a, b = (x if hasattr(x, "ndim") else as_array(x, getattr(other, "dtype", None)) for x, other in ((a, b), (b, a)))
+        a, b = (
+            x if hasattr(x, "ndim") else as_array(x, getattr(other, "dtype", None)) for x, other in ((a, b), (b, a))
+        )
     if a.ndim == 0 or b.ndim == 0:
         raise ShapeError(f"matmul: both need at least one axis; a is {a.shape}, b {b.shape}; write a * b")
     if a.ndim == 1 or b.ndim == 1:

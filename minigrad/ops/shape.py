@@ -257,7 +257,7 @@ class Pad(Function):
 
 
 def pad(input, pad, mode="constant", value=0.0):
-    """input with borders. `pad` goes from the last axis backwards: (left, right, top, bottom, ...); negative widths crop.
+    """input with borders. `pad` goes from the last axis backwards: (left, right, top, bottom, ...); negative ones crop.
 
     Args:   mode - "constant" (filled with `value`), "reflect", "replicate" or "circular".
     Raises: ShapeError for an odd number of widths, more than input has axes, or a border wider than the mode allows.
@@ -268,7 +268,9 @@ def pad(input, pad, mode="constant", value=0.0):
     widths = [(0, 0)] * (input.ndim - len(pad) // 2) + [(pad[i], pad[i + 1]) for i in range(len(pad) - 2, -1, -2)]
     for axis, (n, (a, b)) in enumerate(zip(input.shape, widths, strict=True)):
         if n + a + b < 0 or -a > n or -b > n:
-            raise ShapeError(f"pad: the widths {(a, b)} crop more than the {n} elements of axis {axis}; x is {input.shape}")
+            raise ShapeError(
+                f"pad: the widths {(a, b)} crop more than the {n} elements of axis {axis}; x is {input.shape}"
+            )
     if mode == "constant":
         input = input[tuple(slice(max(-a, 0), n - max(-b, 0)) for n, (a, b) in zip(input.shape, widths, strict=True))]
         return Pad(tuple((max(a, 0), max(b, 0)) for a, b in widths), value)(input)
