@@ -13,10 +13,10 @@ from .tape import Variable, backward, is_grad_enabled, raw, write
 # --- operators ---------------------------------------------------------------------------------------------------
 
 OPERATORS = {
-    "add": elementwise.add,
-    "sub": elementwise.sub,
+    "add": elementwise.plus,
+    "sub": elementwise.minus,
     "mul": elementwise.mul,
-    "truediv": elementwise.div,
+    "truediv": elementwise.quotient,
     "pow": elementwise.pow,
     "matmul": linalg.matmul,
     "floordiv": elementwise.floor_divide,

@@ -251,6 +251,8 @@ METHODS = {
     "__int__": _number(int),
     "__index__": _index,
     "__array__": _array,
+    "__dlpack__": lambda self, **options: numpy(self).__dlpack__(**options),
+    "__dlpack_device__": lambda self: self.data.__dlpack_device__(),
     "__deepcopy__": _deepcopy,
     "__repr__": _repr,
     "__format__": _format,

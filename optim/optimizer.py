@@ -142,7 +142,7 @@ class Optimizer:
         numbers = self._operands(kernels, numbers, p.dtype)
         for part, g, *b in _pieces(kernels, [p, grad, *buffers]):
             if decay or maximize:
-                g = _descent(xp, part, g, self._like(kernels, part, 1), decay, maximize)  # noqa: PLW2901
+                g = _descent(xp, part, g, self._like(kernels, part, 1), decay, maximize)
             self.update(xp, part, g, self._like(kernels, part, 0), *numbers, *b)
 
     def _buffer(self, v, name, group, state):

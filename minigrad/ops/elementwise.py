@@ -42,12 +42,44 @@ def _remainder_backward(self, gy, a, b):
     return gy, None if self.wants[1] is None else -gy * floor_divide(a, b)
 
 
-add = binary("add", "a + b", lambda self, a, b: a + b, lambda self, gy: (gy, gy))
-sub = binary("sub", "a - b", lambda self, a, b: a - b, _sub_backward)
+plus = binary("add", "a + b", lambda self, a, b: a + b, lambda self, gy: (gy, gy))
+minus = binary("sub", "a - b", lambda self, a, b: a - b, _sub_backward)
 mul = binary("mul", "a * b", lambda self, a, b: a * b, _mul_backward, serves={0: 1, 1: 0})
-div = binary("div", "a / b; floats also from integers", lambda self, a, b: a / b, _div_backward, promote_float, {-1: 1})
+quotient = binary(
+    "div", "a / b; floats also from integers", lambda self, a, b: a / b, _div_backward, promote_float, {-1: 1}
+)
 remainder = binary("remainder", "a - b floor(a / b), which has b's sign", lambda self, a, b: a % b, _remainder_backward)
 neg = unary("neg", "-x", lambda self, x: -x, lambda self, gy: -gy, promote)
+
+
+def _truncated(self, a, b):
+    y = a / b
+    return lib(y).trunc(y).astype(a.dtype if hasattr(a, "dtype") else b.dtype, copy=False)
+
+
+_floored = binary("div", "floor(a / b)", lambda self, a, b: a // b, lambda self, gy: (gy * 0, gy * 0))
+_cut = binary("div", "a / b without its fraction", _truncated, lambda self, gy: (gy * 0, gy * 0))
+
+
+def add(input, other, *, alpha=1):
+    """input + alpha * other, element by element."""
+    return plus(input, other if alpha == 1 else mul(other, alpha))
+
+
+def sub(input, other, *, alpha=1):
+    """input - alpha * other, element by element."""
+    return minus(input, other if alpha == 1 else mul(other, alpha))
+
+
+def div(input, other, *, rounding_mode=None):
+    """input / other, element by element; floats also from integers.
+
+    Args: rounding_mode - None, "floor" (down) or "trunc" (towards 0): the gradient is then 0, and integers stay.
+    """
+    try:
+        return {None: quotient, "floor": _floored, "trunc": _cut}[rounding_mode](input, other)
+    except KeyError:
+        raise ValueError(f'div: rounding_mode must be None, "floor" or "trunc", got {rounding_mode!r}') from None
 
 
 class Pow(Elementwise):
@@ -62,7 +94,7 @@ class Pow(Elementwise):
         if wants_b is None:
             return ga, None
         zero = a == 0
-        slope = where(zero, where(b >= 0, 0.0, -math.inf), where(zero, 0.0, y) * log(where(zero, 1.0, a)))
+        slope = where(zero, where(b >= 0, 0.0, b - math.inf), where(zero, 0.0, y) * log(where(zero, 1.0, a)))
         return ga, gy * slope
 
 

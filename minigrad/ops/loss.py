@@ -6,7 +6,7 @@ from ..errors import DTypeError, IndexRangeError, ShapeError
 from ..tape.function import Function
 from ..tape.variable import Variable, as_array, raw
 from .activation import log_softmax
-from .elementwise import clamp, exp, lib, softplus
+from .elementwise import lib, softplus
 from .index import take_along_dim
 from .reduce import logsumexp, mean, sum
 from .shape import flatten, permute, reshape
@@ -128,7 +128,9 @@ def _class_scale(name, x, labels, weight, ignore_index):
         labels = labels * ~ignored
         for wrong in (labels.min(), labels.max()):
             if not 0 <= wrong < c:
-                raise IndexRangeError(f"{name}: target {wrong} is outside of the {c} classes 0..{c - 1}; x is {x.shape}")
+                raise IndexRangeError(
+                    f"{name}: target {wrong} is outside of the {c} classes 0..{c - 1}; x is {x.shape}"
+                )
     if weight is None and ignored is None:
         return labels, None, None
     array = raw(x)

@@ -14,7 +14,7 @@ tick = itertools.count(1).__next__
 
 
 class _Memory:
-    __slots__ = ("last", "stamps", "_alive")
+    __slots__ = ("_alive", "last", "stamps")
 
     def __init__(self):
         self.last = 0  # the latest stamp of all

@@ -22,7 +22,7 @@ def write(caller, x, operation, *others):
         _refuse(caller, x)
         # What the operation saves must outlive the write: it gets copies of all that lies in this memory.
         owner = owner_of(x.data)
-        y = operation(_copied(x), *(_copied(o) if _lies_in(o, owner) else o for o in others))
+        y = operation(_copied(caller, x), *(_copied(caller, o) if _lies_in(o, owner) else o for o in others))
     else:
         y = operation(x, *others)
     if y.shape != x.shape:
@@ -53,17 +53,28 @@ def _lies_in(x, owner):
     return isinstance(x, Variable) and owner_of(x.data) is owner
 
 
-def _copied(x):
+def _copied(caller, x):
     """x at the same place of the tape, in other memory."""
+    if x.creator is not None and _is_stale(x):
+        raise GraphError(
+            f"{caller}: an operand made by {x.creator.name} shares memory with a Variable that has been overwritten in "
+            "place since, so its history no longer tells how its values came about; take a clone() before that write"
+        )
     copy = Variable(x.data.copy())
     copy.creator, copy.tracked = x.creator, x.tracked
     return copy
 
 
+def _is_stale(x):
+    """True if the memory of x has been overwritten since x was made, through another Variable."""
+    return memory.stamp(x.data) > x.creator.order
+
+
 def wrote(x):
     """Note that the memory of `x` has been written, off the tape; its history goes on as if nothing had been."""
+    current = x.creator is not None and not _is_stale(x)
     memory.overwritten(x.data)
-    if x.creator is not None:
+    if current:
         x.creator = Alias.behind(x.creator, x)
 
 
@@ -77,11 +88,6 @@ def _refuse(caller, x):
         raise GraphError(
             f"{caller}: {what} cannot be changed in place while operations are recorded; "
             "wrap the write in `with mg.no_grad():`, or write y = x + 1"
-        )
-    if x.tracked and memory.stamp(x.data) > x.creator.order:
-        raise GraphError(
-            f"{caller}: x, made by {x.creator.name}, shares memory with a Variable that has been overwritten in place "
-            "since, so its history no longer tells how its values came about; take a clone() before that write"
         )
     if not x.tracked and _holders(x) > _ALONE:
         raise GraphError(
