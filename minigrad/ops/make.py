@@ -25,7 +25,7 @@ class Elementwise(Function):
 
 
 def unary(name, formula, forward, backward, rule=promote_float):
-    """An operation of one operand: forward(self, x), backward(self, gy[, x][, y]). By default integers become floats."""
+    """One operand: forward(self, x), backward(self, gy[, x][, y]). Integers become floats by default."""
     cls = _function(name, formula, forward, backward, rule)
     keep = cls.keep
 
