@@ -24,12 +24,8 @@ class Windows:
     def output(self, h: int, w: int) -> tuple[int, int]:
         """How many windows fit into an image of (h, w), by rows and columns; at most 0 where none fits."""
         top, bottom, left, right = self.padding
-        return tuple(
-            (size - dilation * (kernel - 1) - 1) // stride + 1
-            for size, kernel, stride, dilation in zip(
-                (h + top + bottom, w + left + right), self.kernel, self.stride, self.dilation, strict=True
-            )
-        )
+        (sh, sw), (dh, dw), (kh, kw) = self.stride, self.dilation, self.kernel
+        return (h + top + bottom - dh * (kh - 1) - 1) // sh + 1, (w + left + right - dw * (kw - 1) - 1) // sw + 1
 
     def positions(self, first: int, rows: int, cols: int):
         """(i, j, rows, columns) of each kernel element: the slices of a padded image that it meets, window by window.

@@ -131,16 +131,16 @@ def _class_scale(name, x, labels, weight, ignore_index):
                 raise IndexRangeError(
                     f"{name}: target {wrong} is outside of the {c} classes 0..{c - 1}; x is {x.shape}"
                 )
-    if weight is None and ignored is None:
-        return labels, None, None
-    array = raw(x)
+    dtype = raw(x).dtype
     if weight is None:
-        scale = (~ignored).astype(array.dtype)
+        if ignored is None:
+            return labels, None, None
+        scale = (~ignored).astype(dtype)
     else:
         factors = raw(weight)
         if factors.shape != (c,):
             raise ShapeError(f"{name}: weight must have one factor for each of the {c} classes, got {factors.shape}")
-        scale = factors.astype(array.dtype, copy=False)[labels]
+        scale = factors.astype(dtype, copy=False)[labels]
         scale = scale if ignored is None else scale * ~ignored
     return labels, scale, scale.sum()
 

@@ -130,7 +130,8 @@ def _propagate(caller, outputs, gradients, retain_graph, create_graph, targets=N
         g, edge = _seed(caller, y, g, create_graph), y.edge
         grads[edge] = grads[edge] + g if edge in grads else g
     retain_graph = create_graph if retain_graph is None else retain_graph
-    goals, leads = (), None
+    goals: set = set()
+    leads = None
     if targets is not None:
         for i, x in enumerate(targets):
             if not x.tracked:

@@ -4,6 +4,7 @@ import functools
 import inspect
 import re
 from operator import itemgetter
+from typing import Any
 
 import numpy as np
 
@@ -69,16 +70,17 @@ class Function:
 
     name = "function"
     residuals: tuple[str, ...] = ()
-    definition = None
-    dtype_rule = None  # promote or promote_float, where NumPy's own promotion is not PyTorch's
+    definition: Any = None
+    dtype_rule: Any = None  # promote or promote_float, where NumPy's own promotion is not PyTorch's
 
     serves: dict[int, int] = {}  # position of a saved value (-1: y) -> the input whose gradient alone needs it
 
-    edges = None  # per input: the node that made it, the leaf Variable, or None for a constant
-    wants = None  # the edges whose gradient is wanted in this walk
-    saved = None  # the arrays that backward names, in its order; None before and after use
+    edges: Any = None  # per input: the node that made it, the leaf Variable, or None for a constant
+    wants: Any = None  # the edges whose gradient is wanted in this walk
+    saved: Any = None  # the arrays that backward names, in its order; None before and after use
     order = 0  # birth
-    hooks = retained = None
+    hooks: Any = None
+    retained: Any = None  # a weak reference to the Variable whose grad is filled on the way
 
     needs: tuple[int, ...] = ()  # what backward names, as positions in (*inputs, *residuals, y)
     needs_rest = None  # first position of forward's *arrays, if backward names them too
@@ -98,20 +100,21 @@ class Function:
         if cls.definition is not None:  # which is computed from all inputs: they are kept too
             asked, count = [*asked, *(name for name in inputs if name not in asked)], len(asked)
             if len(asked) > count:
-                cls.backward = _of_the_first(count, cls.backward)
+                cls.backward = _of_the_first(count, cls.backward)  # type: ignore[method-assign]
         cls.needs = tuple(known[name] for name in asked if name[0] != "*")
         cls.needs_rest = next((known[name] for name in asked if name[0] == "*"), None)
         cls.keep = staticmethod(_keep(cls.needs, cls.needs_rest, len(cls.residuals)))
 
-    def forward(self, *arrays):
+    # *args: Any, **options: Any is how a type checker is told that subclasses choose the parameters.
+    def forward(self, *args: Any, **options: Any) -> Any:
         """The operation on arrays."""
         raise NotImplementedError(f"{type(self).__name__}.forward(self, ...) is not written")
 
-    def backward(self, gy):
+    def backward(self, *args: Any, **options: Any) -> Any:
         """The gradients of the inputs from the gradient of the output."""
         raise NotImplementedError(f"{type(self).__name__}.backward is not written: it cannot be differentiated")
 
-    def check(self, *arrays) -> None:
+    def check(self, *args: Any, **options: Any) -> None:
         """Called only after `forward` failed: raise the error that says why."""
 
     def __repr__(self):

@@ -82,6 +82,8 @@ class enable_grad(_Mode):  # noqa: N801 - PyTorch's name
 class set_grad_enabled(_Mode):  # noqa: N801 - PyTorch's name
     """Record or not, by the value of `mode`: from now on, in a `with` block, or in a decorated function."""
 
+    before: bool
+
     def __new__(cls, mode: bool):
         self = object.__new__(cls)
         self.mode = bool(mode)
