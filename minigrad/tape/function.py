@@ -91,7 +91,8 @@ class Function:
         cls.name = cls.__dict__.get("name") or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
         if cls.residuals and cls.definition is None:
             raise TypeError(f"{cls.__name__} has residuals, so it needs a definition: what create_graph differentiates")
-        inputs, asked = _names(cls.forward)[1:], _names(cls.backward)[2:]
+        inputs = _names(cls.forward)[1:]
+        asked = [] if cls.backward is Function.backward else _names(cls.backward)[2:]
         known = {name: i - len(cls.residuals) - 1 for i, name in enumerate([*cls.residuals, "y"])}
         known = {name: i for i, name in enumerate(inputs)} | {n: i for n, i in known.items() if n not in inputs}
         for name in asked:
