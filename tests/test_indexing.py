@@ -284,7 +284,8 @@ def poolings(draw, dilated):
         "ceil_mode": draw(st.booleans()),
     }
     dilation = draw(pairs(1, 3)) if dilated else (1, 1)
-    least = [max(1, d * (k - 1) + 1 - 2 * p) for k, d, p in zip(kernel, dilation, options["padding"], strict=True)]
+    # At least the dilation, or a window can lie in the padding alone, where PyTorch writes outside of its memory.
+    least = [max(d, d * (k - 1) + 1 - 2 * p) for k, d, p in zip(kernel, dilation, options["padding"], strict=True)]
     size = tuple(n + draw(st.integers(0, 5)) for n in least)
     if dilated:
         options["dilation"] = dilation
