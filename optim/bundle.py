@@ -2,7 +2,7 @@
 
 A pass over a small array is nearly all call overhead, and Adam makes twelve passes per parameter. A bundle gathers
 parameters and gradients (two concatenations), makes the passes once, and writes the parameters back. The buffers of
-the state are views of the bundle's own arrays. Six parameters of a 64-64-32-10 network: 47 us without, 27 us with.
+the state are views of the bundle's own arrays. Six parameters of a 64-64-32-10 network: 47 us without, 31 us with.
 """
 
 SMALL = 1 << 14  # bytes; above, copying costs what the calls save
