@@ -15,6 +15,9 @@ import importlib
 
 from . import cuda as cuda
 from . import dtypes, methods
+from .backend import Device
+from .cuda import get_float32_matmul_precision as get_float32_matmul_precision
+from .cuda import set_float32_matmul_precision as set_float32_matmul_precision
 from .dtypes import float16 as float16
 from .dtypes import float32 as float32
 from .dtypes import float64 as float64
@@ -31,6 +34,7 @@ from .errors import DTypeError as DTypeError
 from .errors import GraphError as GraphError
 from .errors import IndexRangeError as IndexRangeError
 from .errors import MinigradError as MinigradError
+from .errors import OutOfMemoryError as OutOfMemoryError
 from .errors import ShapeError as ShapeError
 from .errors import StateError as StateError
 from .gradcheck import gradcheck as gradcheck
@@ -139,6 +143,7 @@ from .tape import set_grad_enabled as set_grad_enabled
 methods.bind()
 
 Tensor = Variable
+device = Device
 half, float, double = float16, float32, float64
 short, int, long = int16, int32, int64
 bool = dtypes.bool_

@@ -7,6 +7,7 @@ numbers and lists.
 
 import numpy as np
 
+from .backend import backend
 from .errors import DTypeError
 
 float16 = np.dtype("float16")
@@ -94,12 +95,13 @@ def require_floats(name: str, x) -> None:
 
 def cast(operands, dtype) -> list:
     """The operands of an operation in `dtype`. A number beside an array stays one, and takes the array's dtype."""
-    if any(hasattr(x, "dtype") and not isinstance(x, np.generic) for x in operands):
-        return [_cast(x, dtype) for x in operands]
+    for x in operands:
+        if hasattr(x, "dtype") and not isinstance(x, np.generic):
+            return [_cast(y, dtype, type(x)) for y in operands]
     return [np.asarray(x, dtype) for x in operands]
 
 
-def _cast(x, dtype):
+def _cast(x, dtype, kind):
     if isinstance(x, (list, tuple)):
-        return np.asarray(x, dtype)
+        return backend[kind].xp.asarray(x, dtype)
     return x.astype(dtype, copy=False) if hasattr(x, "ndim") and not isinstance(x, np.generic) else number(x)

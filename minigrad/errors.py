@@ -25,6 +25,10 @@ class DeviceError(MinigradError, RuntimeError):
     """A device that is not there, or arrays of two devices in one operation."""
 
 
+class OutOfMemoryError(MinigradError, MemoryError):
+    """Memory, the host's or a GPU's, for which an operation asked in vain."""
+
+
 class StateError(MinigradError, ValueError):
     """A state_dict or a checkpoint that does not fit its receiver. Nothing was changed."""
 

@@ -4,6 +4,7 @@ from itertools import compress
 
 import numpy as np
 
+from .backend import device_of, moved
 from .errors import DTypeError, GraphError, MinigradError
 from .tape import Variable, enable_grad, grad
 
@@ -40,13 +41,14 @@ def _check(fn, inputs, order, eps, atol, rtol, seed, differentiable):
                 f"gradcheck: input {i} is {inputs[i].dtype}, too coarse for differences; write x.detach().double()"
             )
     rng = np.random.default_rng(seed)
-    points = [inputs[i].data.copy() for i in checked]
+    points = [np.array(_values(inputs[i])) for i in checked]
+    devices = [device_of(inputs[i].data) for i in checked]
 
     def run(arrays):
         """fn at `arrays`: fresh inputs, and the outputs that have gradients."""
         args = list(inputs)
-        for i, array in zip(checked, arrays, strict=True):
-            args[i] = Variable(array.copy(), requires_grad=True)
+        for i, array, device in zip(checked, arrays, devices, strict=True):
+            args[i] = Variable(moved(array.copy(), device), requires_grad=True)
         with enable_grad():
             return args, _outputs(fn(*args), differentiable)
 
@@ -56,14 +58,15 @@ def _check(fn, inputs, order, eps, atol, rtol, seed, differentiable):
         raise GraphError("gradcheck: no output of fn depends on an input that requires grad")
     # Signs and sizes between 0.5 and 1.5: no weight is small enough to hide an error.
     weights = [rng.choice([-1.0, 1.0], y.shape) * rng.uniform(0.5, 1.5, y.shape) for y in ys]
-    heads, seeds = (list(compress(items, recorded)) for items in (ys, weights))
+    seeds = [moved(w, device_of(y.data)) for w, y in zip(weights, ys, strict=True)]
+    heads, seeds = (list(compress(items, recorded)) for items in (ys, seeds))
     gradients = grad(heads, [args[i] for i in checked], seeds, allow_unused=True)
 
     def total(arrays):
-        return sum(float((w * y.data).sum()) for w, y in zip(weights, run(arrays)[1], strict=True))
+        return sum(float((w * _values(y)).sum()) for w, y in zip(weights, run(arrays)[1], strict=True))
 
     for k, (i, g) in enumerate(zip(checked, gradients, strict=True)):
-        analytic = np.zeros(points[k].shape) if g is None else g.data
+        analytic = np.zeros(points[k].shape) if g is None else _values(g)
         for at in np.ndindex(points[k].shape):
             numeric = _difference(total, points, k, at, eps)
             if not abs(analytic[at] - numeric) <= atol + rtol * abs(numeric):
@@ -77,6 +80,10 @@ def _check(fn, inputs, order, eps, atol, rtol, seed, differentiable):
         further = _gradients_of(fn, checked, len(inputs))
         _check(further, arguments, order - 1, eps, atol, rtol, seed + 1, differentiable=False)
     return True
+
+
+def _values(x):
+    return x.numpy(force=True)
 
 
 def gradgradcheck(fn, *inputs, **options):
@@ -118,5 +125,7 @@ def _check_replay(fresh, checked, weights, gradients):
     heads = [y for y in ys if y.requires_grad]
     replayed = grad(heads, [args[i] for i in checked], weights, create_graph=True, allow_unused=True)
     for i, a, b in zip(checked, gradients, replayed, strict=True):
-        if (a is None) != (b is None) or (a is not None and not np.allclose(a.data, b.data, rtol=1e-9, atol=1e-12)):
+        if (a is None) != (b is None) or (
+            a is not None and not np.allclose(_values(a), _values(b), rtol=1e-9, atol=1e-12)
+        ):
             raise GradientError(f"gradcheck: under create_graph the gradient of input {i} is another than without")

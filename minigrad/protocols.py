@@ -2,32 +2,55 @@
 
 import numpy as np
 
-from .backend import backend, find_device
+from .backend import Device, around, backend, computed, device_of, moved, place
 from .errors import DTypeError, GraphError, ShapeError
 from .ops import shape
 from .ops.random import generator as host_generator
-from .tape import Variable, as_array, raw, write
+from .tape import Function, Variable, as_array, raw, write
 
 # --- to other types and places -----------------------------------------------------------------------------------
 
 
 def to(self, *args, dtype=None, device=None, non_blocking=False, copy=False):
-    """This Variable in another dtype, on another device, or both: `x.to(mg.float64)`, `x.to("cpu")`, `x.to(other)`.
+    """This Variable in another dtype, on another device, or both: `x.to(mg.float64)`, `x.to("cuda:1")`, `x.to(other)`.
 
-    Returns x itself where nothing changes. Gradients pass through.
+    Args:    non_blocking - between host and device, return before the copy is done. To the device, that needs pinned
+                 memory on the host (DataLoader's pin_memory); from there, wait (mg.cuda.synchronize()) before reading.
+             copy - copy also where nothing changes.
+    Returns: x itself where nothing changes. Gradients pass through.
+    Raises:  DeviceError for a device that is not there.
     """
     for arg in args:
         if isinstance(arg, Variable):
             dtype, device = arg.dtype, arg.device
-        elif isinstance(arg, str):
+        elif isinstance(arg, (str, Device)):
             device = arg
         else:
             dtype = arg
-    if device is not None:
-        find_device(device)
-    if dtype is not None and np.dtype(dtype) != self.dtype:
-        return astype(self, dtype)
-    return shape.clone(self) if copy else self
+    x = self if dtype is None else astype(self, dtype)
+    if device is not None and (there := _resolved(device)) != device_of(x.data):
+        x = Move(there, non_blocking)(x)
+    return shape.clone(x) if copy and x is self else x
+
+
+def _resolved(device):
+    """The Device that is meant by a name, with its number."""
+    with place(device) as library:
+        return library.here()
+
+
+class Move(Function):
+    """y = x, on another device. The gradient comes back."""
+
+    def __init__(self, device, non_blocking=False):
+        self.target, self.non_blocking = device, non_blocking
+
+    def forward(self, x):
+        self.source = device_of(x)
+        return moved(x, self.target, self.non_blocking)
+
+    def backward(self, gy):
+        return Move(self.source)(gy)
 
 
 def astype(self, dtype):
@@ -37,7 +60,10 @@ def astype(self, dtype):
         return self
     if target.kind not in "fiub":
         raise DTypeError(f"to: dtype {target} is not supported: minigrad knows bools, integers and floats")
-    return shape.Cast(target)(self) if target.kind == "f" else Variable(self.data.astype(target))
+    if target.kind == "f":
+        return shape.Cast(target)(self)
+    with around(self.data):
+        return Variable(self.data.astype(target))
 
 
 def _caster(name):
@@ -54,7 +80,7 @@ def cuda(self, device=None):
 
 
 def numpy(self, *, force=False):
-    """The array on the host, sharing memory where that is possible.
+    """The array on the host, sharing memory where that is possible: from a device, it is copied.
 
     Raises: GraphError for a Variable that requires grad, unless forced: a gradient would be lost.
     """
@@ -95,10 +121,21 @@ def _bool(self):
 
 def _array(self, dtype=None, copy=None):
     """np.asarray(v): the values, without their history."""
-    array = backend[type(self.data)].to_numpy(self.data)
+    if not backend[type(self.data)].host:
+        raise TypeError(
+            f"np.asarray: this Variable is on {device_of(self.data)}, and the copy to the host must be asked for; "
+            "write x.numpy() or x.cpu()"
+        )
+    array = self.data
     if dtype is not None and array.dtype != dtype:
         return array.astype(dtype)
     return array.copy() if copy else array
+
+
+def _dlpack(self, **options):
+    if self.tracked:
+        raise GraphError("dlpack: this Variable requires grad; write x.detach()")
+    return self.data.__dlpack__(**options)
 
 
 def _len(self):
@@ -112,15 +149,16 @@ def _iter(self):
 
 
 def _contains(self, value):
-    return bool((self.data == raw(value)).any())
+    return bool(computed("in", lambda x, v: (x == v).any(), self.data, raw(value)))
 
 
 def _deepcopy(self, memo):
     if self.creator is not None:
         raise GraphError("deepcopy: only leaves can be copied with their flags; write x.detach().clone()")
     twin = object.__new__(type(self))
-    twin.data, twin.creator, twin.tracked = self.data.copy(), None, self.tracked
-    twin.grad = None if self.grad is None else Variable(self.grad.data.copy())
+    with around(self.data):
+        twin.data, twin.creator, twin.tracked = self.data.copy(), None, self.tracked
+        twin.grad = None if self.grad is None else Variable(self.grad.data.copy())
     twin.__dict__.update(self.__dict__)
     twin.__dict__.pop("hooks", None)
     memo[id(self)] = twin
@@ -140,6 +178,8 @@ def _repr(self):
         facts.append(f"shape={self.shape}")
     if self.dtype not in (np.float32, np.int64, np.bool_):
         facts.append(f"dtype={self.dtype}")
+    if not backend[type(self.data)].host:
+        facts.append(f"device='{device_of(self.data)}'")
     if self.creator is not None:
         facts.append(f"creator=<{type(self.creator).__name__}>")
     elif self.tracked:
@@ -158,7 +198,8 @@ def fill_(self, value):
     """Write `value`, one number, everywhere."""
     if as_array(value).size != 1:
         raise ShapeError(f"fill_: expected one number, got shape {as_array(value).shape}; write x.copy_(values)")
-    write("fill_", self, lambda x: Variable(shape.expand(as_array(value).astype(x.dtype).reshape(()), x.shape)))
+    value = raw(value).item() if hasattr(value, "dtype") else as_array(value).item()
+    write("fill_", self, lambda x: Variable(backend[type(x.data)].xp.full(x.shape, value, x.dtype)))
     return self
 
 
@@ -168,8 +209,9 @@ def zero_(self):
 
 
 def copy_(self, source):
-    """Write the values of `source`, which broadcasts to this shape. Gradients flow to it."""
+    """Write the values of `source`, which broadcasts to this shape, and may lie elsewhere. Gradients flow to it."""
     source = source if isinstance(source, Variable) else Variable(source)
+    source = to(source, device=device_of(self.data))
     write("copy_", self, lambda x, s: shape.expand(astype(s, x.dtype), x.shape) + 0, source)
     return self
 
@@ -185,8 +227,8 @@ def normal_(self, mean=0.0, std=1.0, *, generator=None):
 
 
 def _draw(name, self, draw, *parameters):
-    values = np.asarray(draw(*parameters, self.shape))
-    write(name, self, lambda x: Variable(backend[type(x.data)].xp.asarray(values, x.dtype)))
+    values = np.asarray(draw(*parameters, self.shape), self.dtype)
+    write(name, self, lambda x: Variable(moved(values, device_of(x.data))))
     return self
 
 
@@ -204,10 +246,20 @@ def detach_(self):
 
 # --- the table ---------------------------------------------------------------------------------------------------
 
+
+def _cuda_array_interface(self):
+    try:
+        return self.data.__cuda_array_interface__
+    except AttributeError:
+        raise AttributeError("__cuda_array_interface__: this Variable is on the CPU; write x.cuda()") from None
+
+
 PROPERTIES = {
-    "device": lambda self: backend[type(self.data)].device,
+    "device": lambda self: device_of(self.data),
+    "is_cuda": lambda self: not backend[type(self.data)].host,
     "T": lambda self: shape.permute(self, *range(self.ndim - 1, -1, -1)),
     "mT": lambda self: shape.transpose(self, -2, -1),
+    "__cuda_array_interface__": _cuda_array_interface,
     "nbytes": lambda self: self.data.nbytes,
     "itemsize": lambda self: self.data.itemsize,
 }
@@ -251,7 +303,7 @@ METHODS = {
     "__int__": _number(int),
     "__index__": _index,
     "__array__": _array,
-    "__dlpack__": lambda self, **options: numpy(self).__dlpack__(**options),
+    "__dlpack__": _dlpack,
     "__dlpack_device__": lambda self: self.data.__dlpack_device__(),
     "__deepcopy__": _deepcopy,
     "__repr__": _repr,

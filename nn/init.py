@@ -8,10 +8,12 @@ gain^2 / fan keeps the variance of activations (fan_in) or of gradients (fan_out
 
 import math
 
-from ..backend import backend
+import numpy as np
+
+from ..backend import device_of, moved
 from ..errors import DTypeError, ShapeError
 from ..ops.random import generator as current_generator
-from ..tape import Variable, wrote
+from ..tape import Variable, assign, wrote
 
 _GAINS = {
     "linear": 1.0,
@@ -168,6 +170,6 @@ def _check(caller, tensor, kinds="f"):
 
 def _write(tensor, values):
     """Into the array itself, past the tape: nothing is recorded, whatever the grad mode."""
-    tensor.data[...] = backend[type(tensor.data)].xp.asarray(values)
+    assign("init", tensor.data, moved(np.asarray(values, tensor.dtype), device_of(tensor.data)))
     wrote(tensor)
     return tensor

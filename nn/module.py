@@ -18,8 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import backend, find_device
+from ..backend import Device, computed, moved, place
 from ..errors import DTypeError
+from ..ops.create import zeros_like
 from ..tape import Variable
 from ..tape.variable import HookHandle
 from . import state
@@ -280,7 +281,7 @@ class Module:
         for p in self.parameters():
             if p.grad is not None:
                 g = p.grad.data
-                p.grad = None if set_to_none else Variable(backend[type(g)].xp.zeros_like(g))
+                p.grad = None if set_to_none else zeros_like(g)
 
     # --- device and dtype ----------------------------------------------------------------------------------------
 
@@ -291,27 +292,32 @@ class Module:
 
         Args:   device - "cpu", "cuda" or "cuda:1".
                 dtype - of parameters, their gradients, and buffers that are floats. Integer buffers keep theirs.
-                non_blocking - accepted for PyTorch's signature.
+                non_blocking - return before copies from pinned memory are done.
         Raises: DeviceError for a device that is not there; DTypeError for a dtype that is not floating.
         """
         for arg in args:
             if isinstance(arg, Variable):
-                dtype, device = arg.dtype, backend[type(arg.data)].device
-            elif isinstance(arg, str):
+                dtype, device = arg.dtype, arg.device
+            elif isinstance(arg, (str, Device)):
                 device = arg
             else:
                 dtype = arg
+        dtype = dtype if dtype is None else np.dtype(dtype)
+        if dtype is not None and dtype.kind != "f":
+            raise DTypeError(f"{type(self).__name__}.to: expected float16, float32 or float64, got {dtype}")
+
+        def converted(array):
+            if dtype is not None and array.dtype.kind == "f":
+                array = computed("to", lambda array: array.astype(dtype, copy=False), array)
+            return array if device is None else moved(array, device, non_blocking)
+
         if device is not None:
-            find_device(device)  # there is one device so far: all is where it should be
-        if dtype is not None:
-            dtype = np.dtype(dtype)
-            if dtype.kind != "f":
-                raise DTypeError(f"{type(self).__name__}.to: expected float16, float32 or float64, got {dtype}")
-            for x in (*self.parameters(), *self.buffers()):
-                if x.dtype.kind == "f" and x.dtype != dtype:
-                    x.data = x.data.astype(dtype)
-                if x.grad is not None and x.grad.dtype != dtype:
-                    x.grad = Variable(x.grad.data.astype(dtype))
+            with place(device):  # a device that is not there is refused before anything has moved
+                pass
+        for x in (*self.parameters(), *self.buffers()):
+            x.data = converted(x.data)
+            if x.grad is not None and (x.grad.dtype != x.dtype or x.grad.device != x.device):
+                x.grad = Variable(converted(x.grad.data))
         return self
 
     def float(self):
@@ -330,9 +336,9 @@ class Module:
         """Move to the CPU, in place. Returns self."""
         return self.to("cpu")
 
-    def cuda(self, device: int | None = None):
-        """Move to a CUDA device, by its number, in place. Returns self."""
-        return self.to("cuda" if device is None else f"cuda:{device}")
+    def cuda(self, device: "int | str | Device | None" = None):
+        """Move to a CUDA device, in place; default the current one. Returns self."""
+        return self.to("cuda" if device is None else f"cuda:{device}" if isinstance(device, int) else device)
 
     # --- state and repr ------------------------------------------------------------------------------------------
 

@@ -4,10 +4,9 @@ Each subtracts a mean and divides by a deviation; they differ in what these are 
 channel (batch norm); one sample's last axes (layer norm); one sample's channels, in groups (group norm).
 """
 
-from ..backend import backend, find_device
-from ..dtypes import get_default_dtype, int64
+from ..dtypes import int64
 from ..errors import ShapeError
-from ..tape import Variable
+from ..ops.create import ones, zeros
 from . import functional as F
 from . import init
 from .module import Module
@@ -49,12 +48,10 @@ class _BatchNorm(_Norm):
         super().__init__()
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
-        xp = find_device(device).xp
-        dtype = get_default_dtype() if dtype is None else dtype
         tracked = track_running_stats
-        self.register_buffer("running_mean", Variable(xp.zeros(num_features, dtype)) if tracked else None)
-        self.register_buffer("running_var", Variable(xp.ones(num_features, dtype)) if tracked else None)
-        self.register_buffer("num_batches_tracked", Variable(xp.zeros((), int64)) if tracked else None)
+        self.register_buffer("running_mean", zeros(num_features, dtype=dtype, device=device) if tracked else None)
+        self.register_buffer("running_var", ones(num_features, dtype=dtype, device=device) if tracked else None)
+        self.register_buffer("num_batches_tracked", zeros((), dtype=int64, device=device) if tracked else None)
         self._make_scale_and_shift(num_features, affine, bias, device, dtype)
 
     def reset_running_stats(self) -> None:
@@ -78,10 +75,10 @@ class _BatchNorm(_Norm):
             mean = var = count = None
         momentum = self.momentum
         if momentum is None:  # 1/n for the n-th batch makes the plain average of all
-            momentum = 0.0 if count is None else 1.0 / (int(count.data) + 1)
+            momentum = 0.0 if count is None else 1.0 / (count.detach() + 1).double()
         y = F.batch_norm(x, mean, var, self.weight, self.bias, True, momentum, self.eps)
         if count is not None:
-            count.data = backend[type(count.data)].xp.asarray(count.data + 1)  # new memory: the tape need not look
+            count.data = (count.detach() + 1).data  # new memory: the tape need not look
         return y
 
     def extra_repr(self) -> str:

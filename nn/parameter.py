@@ -1,6 +1,6 @@
 """Parameter: a Variable that a Module owns and an optimizer updates."""
 
-from ..backend import find_device
+from ..backend import place
 from ..dtypes import get_default_dtype
 from ..errors import GraphError
 from ..tape import Variable
@@ -34,4 +34,5 @@ def empty(shape, device=None, dtype=None) -> Parameter:
 
     Raises: DeviceError for a device that is not there.
     """
-    return Parameter(find_device(device).xp.empty(shape, dtype=get_default_dtype() if dtype is None else dtype))
+    with place(device) as library:
+        return Parameter(library.xp.empty(shape, dtype=get_default_dtype() if dtype is None else dtype))

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from ..backend import backend
+import numpy as np
+
+from ..backend import backend, device_of, moved
 from ..errors import StateError
-from ..tape import Variable, raw, wrote
+from ..tape import Variable, assign, raw, wrote
 
 
 class IncompatibleKeys(NamedTuple):
@@ -41,7 +43,7 @@ def load_state_dict(self, state, strict: bool = True) -> IncompatibleKeys:
     if misfits or (strict and (missing or unexpected)):
         raise StateError(_refusal(type(self).__name__, strict, missing, unexpected, misfits))
     for name, array in arrays.items():
-        own[name].data[...] = array
+        assign("load_state_dict", own[name].data, array)
         wrote(own[name])
     return IncompatibleKeys(missing, unexpected)
 
@@ -58,11 +60,7 @@ def _entries(module):
 def _as_array(value, here):
     """`value` as an array on the device of the array `here`."""
     array = raw(value)
-    if type(array) is type(here):
-        return array
-    if hasattr(array, "__cuda_array_interface__"):
-        array = backend[type(array)].to_numpy(array)
-    return backend[type(here)].xp.asarray(array)
+    return moved(array if type(array) in backend else np.asarray(array), device_of(here))
 
 
 def _misfit(name, here, there):
@@ -71,7 +69,7 @@ def _misfit(name, here, there):
         return f"{name} is {here.shape} here, {there.shape} in the state"
     if there.dtype.kind not in "fiub":
         return f"{name} is {here.dtype} here, {there.dtype} in the state"
-    if not getattr(here.flags, "writeable", True):
+    if not backend[type(here)].is_writable(here):
         return f"{name} is read-only memory here"
     return None
 

@@ -20,6 +20,7 @@ class Adagrad(Optimizer):
     Source: Duchi, Hazan and Singer 2011, "Adaptive Subgradient Methods".
     """
 
+    kernel = "adagrad"
     entries = ("step", "sum")
     nonnegative = ("lr", "lr_decay", "weight_decay", "initial_accumulator_value", "eps")
 

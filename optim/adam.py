@@ -22,6 +22,7 @@ class Adam(Optimizer):
     Source: Kingma and Ba, arXiv:1412.6980, algorithm 1 and end of section 2; amsgrad: Reddi et al., arXiv:1904.09237.
     """
 
+    kernel = "adam"
     entries = ("step", "exp_avg", "exp_avg_sq", "max_exp_avg_sq")
     nonnegative = ("lr", "eps", "weight_decay")
 

@@ -17,14 +17,14 @@ A new optimizer writes two methods, and the second reads as its formula:
 """
 
 from collections.abc import Iterable
-from copy import deepcopy
 from typing import Any
 
-from ..backend import backend
-from ..errors import DTypeError, MinigradError, ShapeError, StateError
+from ..backend import around, backend, device_of
+from ..errors import DTypeError, ShapeError, StateError
 from ..tape import Variable, enable_grad
 from ..tape.versions import memory
 from .bundle import SMALL, Bundle
+from .state import fitted, loaded_groups, loaded_state, together
 
 BLOCK = 1 << 17  # bytes: the same piece of p, g, the buffers and the scratch fit the L2 cache together
 
@@ -44,6 +44,7 @@ class Optimizer:
 
     entries: tuple[str, ...] = ()  # every name that a parameter's state may hold
     nonnegative: tuple[str, ...] = ()  # the settings that may not be negative
+    kernel: str | None = None  # the name of its kernel on a GPU, which updates many parameters in one launch
     decoupled = False  # True: `update` decays the weights; False: the decay is added to the gradient
 
     def __init__(self, params, defaults: dict[str, Any]):
@@ -105,8 +106,11 @@ class Optimizer:
             if state is None:
                 state = self.state[v] = {}
             names, numbers = self.prepare(group, state)
-            small = v.data.nbytes <= SMALL and backend[type(v.data)].device == "cpu"
-            key = (id(group), v.data.dtype, names, numbers) if small else v
+            key: Any = v
+            if not backend[type(v.data)].host:
+                key = id(group), v.data.dtype, names, numbers, device_of(v.data)
+            elif v.data.nbytes <= SMALL:
+                key = id(group), v.data.dtype, names, numbers
             batch = batches.setdefault(key, (group, names, numbers, [], []))
             batch[3].append(v)
             batch[4].append(state)
@@ -115,8 +119,11 @@ class Optimizer:
         return loss
 
     def _step(self, group, names, numbers, variables, states):
-        """One parameter, or several small ones as a bundle."""
-        if len(variables) == 1:
+        """One parameter, several small ones as a bundle, or all that lie on one GPU."""
+        if not backend[type(variables[0].data)].host:
+            with around(variables[0].data):
+                self._step_there(group, names, numbers, variables, states)
+        elif len(variables) == 1:
             v, state = variables[0], states[0]
             self._update(group, numbers, v.data, v.grad.data, [self._buffer(v, n, group, state) for n in names])
         else:
@@ -132,6 +139,18 @@ class Optimizer:
             bundle.scatter()
         for v in variables:
             memory.overwritten(v.data)
+
+    def _step_there(self, group, names, numbers, variables, states):
+        """On a GPU: in one launch, if there is a kernel for this optimizer, and each by its formula else."""
+        ps, gs = [v.data for v in variables], [v.grad.data for v in variables]
+        columns = [[self._buffer(v, n, group, s) for v, s in zip(variables, states, strict=True)] for n in names]
+        library = backend[type(ps[0])]
+        decay = 0.0 if self.decoupled else float(group.get("weight_decay", 0.0))
+        if self.kernel is None or not library.step(
+            self.kernel, ps, gs, columns, numbers, decay, bool(group.get("maximize", False)), None
+        ):
+            for i, (p, g) in enumerate(zip(ps, gs, strict=True)):
+                self._update(group, numbers, p, g, [column[i] for column in columns])
 
     def _update(self, group, numbers, p, grad, buffers):
         """What a step is in any optimizer: the gradient with decay, then the formula, piece by piece."""
@@ -151,9 +170,9 @@ class Optimizer:
         kernels = backend[type(p)]
         if a is None:
             a = state[name] = self.start(kernels.xp, p, group)
-        elif a.dtype != p.dtype or a.shape != p.shape or backend[type(a)] is not kernels:
+        elif a.dtype != p.dtype or a.shape != p.shape or not together(a, p):
             try:
-                a = state[name] = _fitted(p, a)
+                a = state[name] = fitted(p, a)
             except StateError as error:
                 raise StateError(f"{type(self).__name__}.step: {name} of {self._place(v)}: {error}") from None
         return a
@@ -166,7 +185,7 @@ class Optimizer:
 
     def _like(self, kernels, p, which):
         """Scratch like `p`. All small arrays get the same memory."""
-        if p.nbytes > BLOCK or kernels.device != "cpu":
+        if p.nbytes > BLOCK or not kernels.host:
             return kernels.xp.empty_like(p)
         key = which, p.shape, p.dtype
         scratch = self._scratch.get(key)
@@ -200,8 +219,7 @@ class Optimizer:
                     v.grad = None
                 elif v.grad is not None:
                     v.grad = v.grad.detach()
-                    v.grad.data[...] = 0
-                    memory.overwritten(v.grad.data)
+                    v.grad.zero_()
 
     # --- groups --------------------------------------------------------------------------------------------------
 
@@ -269,61 +287,11 @@ class Optimizer:
 
         Raises: StateError that lists all that does not fit; then nothing has been changed.
         """
-        groups = self._loaded_groups(state_dict)
-        state = self._loaded_state(state_dict["state"], state_dict["param_groups"], groups)
+        groups = loaded_groups(self, state_dict)
+        state = loaded_state(self, state_dict["state"], state_dict["param_groups"], groups)
         for group, new in zip(self.param_groups, groups, strict=True):
             group.update(new)
         self.state = state
-
-    def _loaded_groups(self, state_dict):
-        """The groups as they will be."""
-        caller = f"{type(self).__name__}.load_state_dict"
-        if not isinstance(state_dict, dict) or not {"state", "param_groups"} <= state_dict.keys():
-            what = list(state_dict) if isinstance(state_dict, dict) else type(state_dict).__name__
-            raise StateError(f'{caller}: expected a dictionary with "state" and "param_groups", got {what}')
-        saved = state_dict["param_groups"]
-        if not all(isinstance(g, dict) and "params" in g for g in saved):
-            raise StateError(f'{caller}: expected groups that are dictionaries with "params", got {saved!r:.200}')
-        mine, theirs = ([len(g["params"]) for g in groups] for groups in (self.param_groups, saved))
-        if mine != theirs:
-            raise StateError(f"{caller}: this optimizer has groups of {mine} parameters, the state has {theirs}")
-        groups = [{**g, **deepcopy(s), "params": g["params"]} for g, s in zip(self.param_groups, saved, strict=True)]
-        try:
-            for group in groups:
-                self.check(group)
-        except ValueError as error:
-            raise StateError(f"{caller}: {error}") from None
-        return groups
-
-    def _loaded_state(self, saved, saved_groups, groups):
-        """The state as it will be: new arrays."""
-        state: dict[Variable, dict[str, Any]] = {}
-        problems = []
-        place = {
-            i: (v, group)
-            for group, s in zip(groups, saved_groups, strict=True)
-            for v, i in zip(group["params"], s["params"], strict=True)
-        }
-        for i, values in saved.items():
-            if i not in place:
-                problems.append(f"parameter {i!r} is in no group")
-                continue
-            v, group = place[i]
-            given = {name: value for name, value in values.items() if value is not None}
-            fresh: dict[str, Any] = {}
-            expected = {*self.prepare(group, fresh)[0], *fresh} if given else set()
-            problems += [f"parameter {i} lacks {name}" for name in sorted(expected - given.keys())]
-            state[v] = {}
-            for name, value in given.items():
-                try:
-                    if name not in self.entries:
-                        raise StateError("unknown here")
-                    state[v][name] = _count(value) if name == "step" else _fitted(v.data, value)
-                except MinigradError as error:
-                    problems.append(f"{name} of parameter {i} {v.shape}: {error}")
-        if problems:
-            raise StateError(f"{type(self).__name__}.load_state_dict: " + "; ".join(problems))
-        return state
 
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} ("]
@@ -351,32 +319,8 @@ def _pieces(kernels, arrays):
     Also whole: a parameter or buffer that cannot be flattened without a copy, and arrays of a device.
     """
     p = arrays[0]
-    if p.nbytes <= BLOCK or kernels.device != "cpu" or not all(a.flags.c_contiguous for a in (p, *arrays[2:])):
+    if p.nbytes <= BLOCK or not kernels.host or not all(a.flags.c_contiguous for a in (p, *arrays[2:])):
         return [arrays]
     n = BLOCK // p.itemsize
     flat = [a.reshape(-1) for a in arrays]  # a gradient that is not contiguous is copied, once
     return ([a[i : i + n] for a in flat] for i in range(0, p.size, n))
-
-
-def _fitted(p, value):
-    """A new array like `p` with the values of `value`."""
-    value = value.data if isinstance(value, Variable) else value
-    values = backend[type(value)].to_numpy(value)
-    if values.shape != p.shape:
-        raise StateError(f"expected shape {p.shape}, got {values.shape}")
-    xp = backend[type(p)].xp
-    new = xp.empty_like(p)
-    new[...] = xp.asarray(values)
-    return new
-
-
-def _count(value):
-    """The number of steps: an int, or a 0-d array as PyTorch has it."""
-    value = value.data if isinstance(value, Variable) else value
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = -1.0
-    if number < 0 or not number.is_integer():
-        raise StateError(f"expected a number of steps, got {value!r:.60}")
-    return int(number)

@@ -22,6 +22,7 @@ class RMSprop(Optimizer):
     Source: Hinton, "Neural Networks for Machine Learning", lecture 6; centered: Graves, arXiv:1308.0850.
     """
 
+    kernel = "rmsprop"
     entries = ("step", "square_avg", "momentum_buffer", "grad_avg")
     nonnegative = ("lr", "alpha", "eps", "weight_decay", "momentum")
 

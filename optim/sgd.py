@@ -19,6 +19,7 @@ class SGD(Optimizer):
     Source: Sutskever et al. 2013, "On the importance of initialization and momentum in deep learning".
     """
 
+    kernel = "sgd"
     entries = ("momentum_buffer",)
     nonnegative = ("lr", "momentum", "weight_decay")
 

@@ -11,6 +11,7 @@ import numpy as np
 
 import minigrad as mg
 import minigrad.nn.functional as F
+from minigrad.protocols import Move
 
 rng = np.random.default_rng(12345)
 
@@ -187,6 +188,7 @@ ROWS = [
     E("clamp", lambda a: mg.clamp(a, -1, 1.001), lambda a: np.clip(a, -1, 1.001)),
     E("clamp min", lambda a: mg.clamp(a, min=-0.51), lambda a: np.maximum(a, -0.51)),
     Row("clamp by tensors", lambda a, b: mg.clamp(a, b, b + 1), ((3, 4), (4,)), lambda a, b: np.clip(a, b, b + 1)),
+    Row("move", lambda x: Move(mg.device("cpu"))(x) * 1, ((3, 4),), lambda x: x),
     # --- reductions ---
     Row("sum", mg.sum, ((3, 4),), np.sum),
     Row("sum dim", lambda x: mg.sum(x, 1), ((3, 4, 2),), lambda x: x.sum(1)),

@@ -4,7 +4,9 @@ import math
 
 import numpy as np
 
-from . import windows
+from . import rows, windows
+from .device import CPU
+from .philox import philox
 
 # erf(x) = x over(x**2) / under(x**2) on [-4, 4], beyond which float32 has 1. Source: Eigen, MathFunctionsImpl.h.
 _ERF_OVER = (
@@ -36,18 +38,51 @@ def _polynomial(coefficients, x):
 class Backend:
     """The kernels of one array library. A device's own Backend overrides those that it does better."""
 
-    device = "cpu"
+    host = True  # arrays lie in the host's memory: to look at a value costs nothing
+    array: type = np.ndarray
+    elementwise: dict = {}  # operation -> its kernels, where the library has better ones than its formulas make
+    checks_indices = True  # raise for an index out of range, which takes a look at the values
+    tf32 = False  # the user's wish, for a device that can
+    piece_bytes = windows.PIECE_BYTES
 
     def __init__(self, xp):
         self.xp = xp
 
-    def to_numpy(self, x) -> np.ndarray:
-        """The values of `x` on the host."""
+    # A place where arrays are made, as `place` gives it: there is one CPU.
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        pass
+
+    def here(self):
+        """The Device on which arrays are made now."""
+        return CPU
+
+    def device_of(self, x):
+        """The Device on which `x` lies."""
+        return CPU
+
+    def to_numpy(self, x, non_blocking=False) -> np.ndarray:
+        """The values of `x` on the host. With non_blocking, on their way there."""
         return np.asarray(x)
+
+    def is_writable(self, x) -> bool:
+        """False for memory that is read-only, or in which several elements of `x` are one."""
+        return x.flags.writeable
+
+    def scratch(self, shape, dtype):
+        """Uninitialized memory for values that do not outlive the caller."""
+        return windows.reused(self.xp, shape, dtype)
 
     def operands(self, numbers, dtype) -> tuple:
         """Python floats as operands to be used many times: a 0-d array saves NumPy 0.25 us of 0.5 at each use."""
         return tuple(self.xp.asarray(n, dtype) if type(n) is float else n for n in numbers)
+
+    def products(self, a, b, out=None):
+        """The matrix products of two stacks of matrices (k, n, m) and (k, m, l), into `out` where it is given."""
+        return self.xp.matmul(a, b, out=out)
 
     def add_at(self, x, index, values) -> None:
         """x[index] += values, where an index may occur more than once."""
@@ -55,7 +90,7 @@ class Backend:
 
     def select(self, mask, x):
         """x where `mask`, else 0: exact for inf and NaN too, where `x * mask` is not."""
-        if mask.size < 4096 or mask.shape != x.shape or self.xp is not np:
+        if mask.size < 4096 or mask.shape != x.shape or not self.host:
             return self.xp.where(mask, x, 0)
         # NumPy's where branches on each element. Masking the bits takes 0.12 ms for 590 000 of them, where 2.2 ms.
         bits = mask.astype(f"i{x.dtype.itemsize}")
@@ -65,7 +100,7 @@ class Backend:
 
     def expand(self, x, shape):
         """x broadcast to `shape`, a read-only view."""
-        if x.ndim == 0 and self.xp is np:  # the gradient of a sum; 0.6 us, where broadcast_to takes 1.7
+        if x.ndim == 0 and self.host:  # the gradient of a sum; 0.6 us, where broadcast_to takes 1.7
             y = np.ndarray(shape, x.dtype, np.asarray(x), 0, (0,) * len(shape))
             y.flags.writeable = False
             return y
@@ -79,6 +114,23 @@ class Backend:
         square = z * z
         return (z * _polynomial(_ERF_OVER, square) / _polynomial(_ERF_UNDER, square)).astype(x.dtype, copy=False)
 
+    def dropout_mask(self, shape, p, dtype, key, counter):
+        """0 with probability p, else 1 / (1 - p); by the numbers of Philox from `counter` on, of which each gives 4."""
+        uniform = (philox(key, counter, math.prod(shape)) >> 8).astype(np.float32) * np.float32(2**-24)
+        keep = uniform.reshape(shape) >= np.float32(p)
+        return self.xp.asarray(keep.astype(dtype) * dtype.type(1 / (1 - p)))
+
+    softmax = rows.softmax
+    softmax_backward = rows.softmax_backward
+    log_softmax = rows.log_softmax
+    log_softmax_backward = rows.log_softmax_backward
+    cross_entropy = rows.cross_entropy
+    cross_entropy_backward = rows.cross_entropy_backward
+    normalize = rows.normalize
+    normalize_backward = rows.normalize_backward
+
+    unfold = windows.unfold
+    fold = windows.fold
     conv2d = windows.conv2d
     conv2d_input = windows.conv2d_input
     conv2d_weight = windows.conv2d_weight

@@ -41,11 +41,11 @@ class Windows:
 
 # Columns are unfolded piece by piece into one reused buffer: 4 MB stay in the cache next to a GEMM's other operands.
 # Measured on 3x3 convolutions of (64, 32, 32, 32): 13.3 ms so, 16.0 ms unfolded as a whole.
-_PIECE_BYTES = 1 << 22
+PIECE_BYTES = 1 << 22
 _scratch = threading.local()
 
 
-def _buffer(xp, shape, dtype):
+def reused(xp, shape, dtype):
     """Uninitialized memory that the next call reuses: for values that do not outlive the caller."""
     size = dtype.itemsize
     for n in shape:
@@ -81,33 +81,39 @@ def _cropped(x, padding):
     return x[:, top : x.shape[1] - bottom, left : x.shape[2] - right]
 
 
-def _pieces(rows, bytes_per_row):
-    """Cut `rows` output rows into (first, count) whose columns fit into _PIECE_BYTES."""
-    step = max(1, min(rows, _PIECE_BYTES // max(1, bytes_per_row)))
-    return [(first, min(step, rows - first)) for first in range(0, rows, step)]
+def unfold(self, x, windows, first, rows, cols, columns):
+    """Copy to columns (c, kh, kw, rows, cols, n) what the windows of output rows `first` ... see of x (c, h, w, n)."""
+    for i, j, down, across in windows.positions(first, rows, cols):
+        columns[:, i, j] = x[:, down, across]
+
+
+def fold(self, columns, windows, first, rows, cols, x):
+    """Add the columns to where `unfold` would have taken them from."""
+    for i, j, down, across in windows.positions(first, rows, cols):
+        x[:, down, across] += columns[:, i, j]
 
 
 class _Columns:
     """Images unfolded to the columns of a GEMM: (groups, c/groups * kh * kw, rows * ow * n), piece by piece."""
 
-    def __init__(self, xp, windows, groups, shape, rows, cols, dtype):
+    def __init__(self, library, windows, groups, shape, rows, cols, dtype):
         c, _, _, n = shape
-        self.xp, self.windows, self.groups, self.cols, self.dtype = xp, windows, groups, cols, dtype
+        self.library, self.windows, self.groups, self.cols, self.dtype = library, windows, groups, cols, dtype
         self.c, self.n = c, n
-        self.pieces = _pieces(rows, c * windows.kernel[0] * windows.kernel[1] * cols * n * dtype.itemsize)
+        per_row = c * windows.kernel[0] * windows.kernel[1] * cols * n * dtype.itemsize
+        step = max(1, min(rows, library.piece_bytes // max(1, per_row)))
+        self.pieces = [(first, min(step, rows - first)) for first in range(0, rows, step)]
 
     def room(self, rows):
-        return _buffer(self.xp, (self.c, *self.windows.kernel, rows, self.cols, self.n), self.dtype)
+        return self.library.scratch((self.c, *self.windows.kernel, rows, self.cols, self.n), self.dtype)
 
     def unfold(self, x, first, rows):
         columns = self.room(rows)
-        for i, j, down, across in self.windows.positions(first, rows, self.cols):
-            columns[:, i, j] = x[:, down, across]
+        self.library.unfold(x, self.windows, first, rows, self.cols, columns)
         return self.matrix(columns)
 
     def fold(self, columns, first, rows, x):
-        for i, j, down, across in self.windows.positions(first, rows, self.cols):
-            x[:, down, across] += columns[:, i, j]
+        self.library.fold(columns, self.windows, first, rows, self.cols, x)
 
     def matrix(self, columns):
         kh, kw = self.windows.kernel
@@ -127,9 +133,9 @@ def conv2d(self, x, weight, windows, groups):
     x = _padded(xp, _inward(x, xp), windows.padding)
     y = xp.empty((weight.shape[0], rows, cols, x.shape[3]), x.dtype)
     matrix = weight.reshape(groups, weight.shape[0] // groups, -1)
-    columns = _Columns(xp, windows, groups, x.shape, rows, cols, x.dtype)
+    columns = _Columns(self, windows, groups, x.shape, rows, cols, x.dtype)
     for first, count in columns.pieces:
-        xp.matmul(matrix, columns.unfold(x, first, count), out=_by_group(y, groups, first, count))
+        self.products(matrix, columns.unfold(x, first, count), _by_group(y, groups, first, count))
     return _outward(y)
 
 
@@ -139,10 +145,10 @@ def conv2d_weight(self, x, gy, windows, groups, weight_shape):
     x = _padded(xp, _inward(x, xp), windows.padding)
     gy = _inward(gy, xp)
     rows, cols = gy.shape[1:3]
-    columns = _Columns(xp, windows, groups, x.shape, rows, cols, x.dtype)
+    columns = _Columns(self, windows, groups, x.shape, rows, cols, x.dtype)
     total = None
     for first, count in columns.pieces:
-        part = _by_group(gy, groups, first, count) @ columns.unfold(x, first, count).swapaxes(1, 2)
+        part = self.products(_by_group(gy, groups, first, count), columns.unfold(x, first, count).swapaxes(1, 2))
         total = part if total is None else total + part
     return xp.zeros(weight_shape, x.dtype) if total is None else total.reshape(weight_shape)
 
@@ -156,10 +162,10 @@ def conv2d_input(self, gy, weight, windows, groups, x_shape):
     rows, cols = gy.shape[1:3]
     gx = xp.zeros((c, h + top + bottom, w + left + right, n), gy.dtype)
     matrix = weight.reshape(groups, weight.shape[0] // groups, -1).swapaxes(1, 2)
-    columns = _Columns(xp, windows, groups, gx.shape, rows, cols, gy.dtype)
+    columns = _Columns(self, windows, groups, gx.shape, rows, cols, gy.dtype)
     for first, count in columns.pieces:
         room = columns.room(count)
-        xp.matmul(matrix, _by_group(gy, groups, first, count), out=columns.matrix(room))
+        self.products(matrix, _by_group(gy, groups, first, count), columns.matrix(room))
         columns.fold(room, first, count, gx)
     return _outward(_cropped(gx, windows.padding))
 
@@ -185,10 +191,10 @@ def max_pool2d(self, x, windows):
     return _outward(y)
 
 
-def _claims(x, y, windows):
+def _claims(self, x, y, windows):
     """For each window position: which windows have their maximum there, and at no earlier position, as PyTorch."""
     free = None
-    nan = bool((y != y).any())  # NaN is the maximum of its window, and equals nothing
+    nan = not self.host or bool((y != y).any())  # NaN is the maximum of its window, and equals nothing
     for place in _slices(windows, y):
         part = x[place]
         claim = (part == y) | (part != part) if nan else part == y
@@ -212,7 +218,7 @@ def max_pool2d_scatter(self, gy, x, y, windows):
     y, gy = _inward(y, xp), _inward(gy, xp)
     overlap = any(k > s for k, s in zip(windows.kernel, windows.stride, strict=True)) or windows.dilation != (1, 1)
     gx = xp.zeros(x.shape, gy.dtype)
-    for place, claim in _claims(x, y, windows):
+    for place, claim in _claims(self, x, y, windows):
         if overlap:
             gx[place] += self.select(claim, gy)
         else:
@@ -227,7 +233,7 @@ def max_pool2d_gather(self, g, x, y, windows):
     g = _padded(xp, _inward(g, xp), windows.padding)
     y = _inward(y, xp)
     out = xp.zeros(y.shape, g.dtype)
-    for place, claim in _claims(x, y, windows):
+    for place, claim in _claims(self, x, y, windows):
         out += self.select(claim, g[place])
     return _outward(out)
 

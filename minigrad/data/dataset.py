@@ -8,6 +8,7 @@ import numpy as np
 
 from ..backend import backend
 from ..errors import IndexRangeError, ShapeError
+from ..ops.index import getitem
 from ..ops.random import generator as host_generator
 from ..tape import Variable, as_array
 
@@ -55,8 +56,8 @@ def _rows(x, index):
         return x[index]  # recorded, so that gradients reach a dataset that is learned
     if isinstance(index, Variable):
         index = index.data
-    if isinstance(index, np.ndarray):
-        index = backend[type(x.data)].xp.asarray(index)
+    if not backend[type(x.data)].host:
+        return getitem(x, index)  # which takes the index to the device
     return Variable(x.data[index])
 
 

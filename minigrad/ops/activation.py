@@ -2,11 +2,13 @@
 
 import math
 
-from ..dtypes import number, require_floats
+from ..backend import backend
+from ..dtypes import number, promote, require_floats
 from ..errors import ShapeError
 from ..tape.function import Function
+from ..tape.variable import Variable
 from .elementwise import erf, exp, lib, tanh, where
-from .make import Elementwise
+from .make import Elementwise, unary
 from .shape import axis_of
 
 
@@ -29,16 +31,19 @@ def leaky_relu(input, negative_slope=0.01):
     return LeakyRelu(number(negative_slope))(input)
 
 
-class Gelu(Function):
-    """y = x P(X < x) for a standard normal X.      Source: arXiv:1606.08415."""
+def _gelu_backward(self, gy, x):
+    below = (erf(x * math.sqrt(0.5)) + 1) * 0.5
+    density = exp(x * x * -0.5) * (1 / math.sqrt(2 * math.pi))
+    return gy * (below + x * density)
 
-    def forward(self, x):
-        return x * (erf(x * math.sqrt(0.5)) + 1) * 0.5
 
-    def backward(self, gy, x):
-        below = (erf(x * math.sqrt(0.5)) + 1) * 0.5
-        density = exp(x * x * -0.5) * (1 / math.sqrt(2 * math.pi))
-        return gy * (below + x * density)
+_gelu = unary(
+    "gelu",
+    "x P(X < x) for a standard normal X",
+    lambda self, x: x * (erf(x * math.sqrt(0.5)) + 1) * 0.5,
+    _gelu_backward,
+    promote,
+)
 
 
 def gelu(input, approximate="none"):
@@ -48,7 +53,7 @@ def gelu(input, approximate="none"):
     """
     require_floats("gelu", input)
     if approximate == "none":
-        return Gelu()(input)
+        return _gelu(input)
     if approximate != "tanh":
         raise ValueError(f'gelu: approximate must be "none" or "tanh", got {approximate!r}')
     return input * 0.5 * (tanh((input + input * input * input * 0.044715) * math.sqrt(2 / math.pi)) + 1)
@@ -61,11 +66,11 @@ class Softmax(Function):
         self.axis = axis
 
     def forward(self, x):
-        y = lib(x).exp(x - x.max(axis=self.axis, keepdims=True)) if x.size else x.copy()
-        y /= y.sum(axis=self.axis, keepdims=True)
-        return y
+        return backend[type(x)].softmax(x, self.axis)
 
     def backward(self, gy, y):
+        if not isinstance(gy, Variable):
+            return backend[type(gy)].softmax_backward(gy, y, self.axis)
         g = gy * y
         return g - y * g.sum(axis=self.axis, keepdims=True)
 
@@ -77,12 +82,11 @@ class LogSoftmax(Function):
         self.axis = axis
 
     def forward(self, x):
-        y = x - x.max(axis=self.axis, keepdims=True) if x.size else x.copy()
-        xp = lib(x)
-        y -= xp.log(xp.exp(y).sum(axis=self.axis, keepdims=True))
-        return y
+        return backend[type(x)].log_softmax(x, self.axis)
 
     def backward(self, gy, y):
+        if not isinstance(gy, Variable):
+            return backend[type(gy)].log_softmax_backward(gy, y, self.axis)
         return gy - exp(y) * gy.sum(axis=self.axis, keepdims=True)
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..backend import find_device
+from ..backend import around, backend, device_of, moved, place
 from ..dtypes import get_default_dtype
 from ..errors import DTypeError
 from ..tape.variable import Variable, as_array, raw
@@ -13,16 +13,30 @@ def tensor(data, dtype=None, device=None, requires_grad=False):
     """A Variable with a copy of `data`: a number, nested lists, an array or a Variable.
 
     Args:   dtype - default: floats become float32, integers int64; arrays and NumPy scalars keep theirs.
-    Raises: DTypeError, ShapeError for data that is no rectangular block of numbers.
+            device - default: what lies on a GPU stays there, anything else goes where new arrays go.
+    Raises: DTypeError, ShapeError for data that is no rectangular block of numbers; DeviceError.
     """
-    return Variable(find_device(device).xp.array(as_array(data, dtype)), requires_grad)
+    array = _placed(data, dtype, device)
+    if array is raw(data):
+        with around(array):
+            array = array.copy()
+    return Variable(array, requires_grad)
 
 
 def as_tensor(data, dtype=None, device=None):
     """`data` as a Variable, without a copy where that is possible; a Variable that fits is returned as it is."""
-    if isinstance(data, Variable) and dtype in (None, data.dtype):
+    if isinstance(data, Variable) and dtype in (None, data.dtype) and device in (None, device_of(data.data)):
         return data
-    return Variable(find_device(device).xp.asarray(as_array(data, dtype)))
+    return Variable(_placed(data, dtype, device))
+
+
+def _placed(data, dtype, device):
+    array = raw(data)
+    if hasattr(array, "dtype") and not backend[type(array)].host and device is None:
+        device = device_of(array)
+    with around(array):
+        array = as_array(array, dtype)
+    return moved(array, device)
 
 
 def from_numpy(array):
@@ -34,38 +48,43 @@ def from_numpy(array):
 
 def zeros(*size, dtype=None, device=None, requires_grad=False):
     """Zeros. `zeros(2, 3)` or `zeros((2, 3))`."""
-    return Variable(find_device(device).xp.zeros(sizes(size), dtype or get_default_dtype()), requires_grad)
+    with place(device) as library:
+        return Variable(library.xp.zeros(sizes(size), dtype or get_default_dtype()), requires_grad)
 
 
 def ones(*size, dtype=None, device=None, requires_grad=False):
     """Ones. `ones(2, 3)` or `ones((2, 3))`."""
-    return Variable(find_device(device).xp.ones(sizes(size), dtype or get_default_dtype()), requires_grad)
+    with place(device) as library:
+        return Variable(library.xp.ones(sizes(size), dtype or get_default_dtype()), requires_grad)
 
 
 def empty(*size, dtype=None, device=None, requires_grad=False):
     """Memory as it comes, to be overwritten. `empty(2, 3)` or `empty((2, 3))`."""
-    return Variable(find_device(device).xp.empty(sizes(size), dtype or get_default_dtype()), requires_grad)
+    with place(device) as library:
+        return Variable(library.xp.empty(sizes(size), dtype or get_default_dtype()), requires_grad)
 
 
 def full(size, fill_value, dtype=None, device=None, requires_grad=False):
     """`fill_value` everywhere; the dtype is the value's unless given."""
     dtype = dtype or as_array(fill_value).dtype
-    return Variable(find_device(device).xp.full(size, raw(fill_value), dtype), requires_grad)
+    with place(device) as library:
+        return Variable(library.xp.full(size, raw(fill_value), dtype), requires_grad)
 
 
-def zeros_like(x, dtype=None, requires_grad=False):
-    """Zeros in x's shape, dtype and device."""
-    return zeros(x.shape, dtype=dtype or x.dtype, requires_grad=requires_grad)
+def zeros_like(x, dtype=None, device=None, requires_grad=False):
+    """Zeros in x's shape, and in its dtype and on its device unless given."""
+    return zeros(x.shape, dtype=dtype or x.dtype, device=device or device_of(raw(x)), requires_grad=requires_grad)
 
 
-def ones_like(x, dtype=None, requires_grad=False):
-    """Ones in x's shape, dtype and device."""
-    return ones(x.shape, dtype=dtype or x.dtype, requires_grad=requires_grad)
+def ones_like(x, dtype=None, device=None, requires_grad=False):
+    """Ones in x's shape, and in its dtype and on its device unless given."""
+    return ones(x.shape, dtype=dtype or x.dtype, device=device or device_of(raw(x)), requires_grad=requires_grad)
 
 
-def full_like(x, fill_value, dtype=None, requires_grad=False):
-    """`fill_value` in x's shape, dtype and device."""
-    return full(x.shape, fill_value, dtype=dtype or x.dtype, requires_grad=requires_grad)
+def full_like(x, fill_value, dtype=None, device=None, requires_grad=False):
+    """`fill_value` in x's shape, and in its dtype and on its device unless given."""
+    device = device or device_of(raw(x))
+    return full(x.shape, fill_value, dtype=dtype or x.dtype, device=device, requires_grad=requires_grad)
 
 
 def arange(start, end=None, step=1, dtype=None, device=None, requires_grad=False):
@@ -74,16 +93,17 @@ def arange(start, end=None, step=1, dtype=None, device=None, requires_grad=False
         start, end = 0, start
     if dtype is None:
         dtype = get_default_dtype() if any(isinstance(n, float) for n in (start, end, step)) else np.dtype("int64")
-    return Variable(find_device(device).xp.arange(start, end, step, dtype), requires_grad)
+    with place(device) as library:
+        return Variable(library.xp.arange(start, end, step, dtype), requires_grad)
 
 
 def linspace(start, end, steps, dtype=None, device=None, requires_grad=False):
     """`steps` numbers from start to end, both included, at equal distances."""
-    return Variable(
-        find_device(device).xp.linspace(start, end, steps, dtype=dtype or get_default_dtype()), requires_grad
-    )
+    with place(device) as library:
+        return Variable(library.xp.linspace(start, end, steps, dtype=dtype or get_default_dtype()), requires_grad)
 
 
 def eye(n, m=None, dtype=None, device=None, requires_grad=False):
     """The (n, m) matrix with ones on the diagonal."""
-    return Variable(find_device(device).xp.eye(n, m, dtype=dtype or get_default_dtype()), requires_grad)
+    with place(device) as library:
+        return Variable(library.xp.eye(n, m, dtype=dtype or get_default_dtype()), requires_grad)

@@ -9,7 +9,7 @@ import operator
 
 import numpy as np
 
-from ..backend import backend
+from ..backend import backend, computed
 from ..dtypes import bool_, cast, get_default_dtype, number, promote, promote_float
 from ..errors import DTypeError
 from ..tape.variable import Variable, as_array, raw
@@ -240,7 +240,11 @@ class Where(Elementwise):
         )
 
     def promoted(self, arrays):
-        return [arrays[0], *cast(arrays[1:], promote(arrays[1:]))]
+        condition, a, b = arrays
+        dtype = promote([a, b])
+        if not hasattr(a, "ndim") and not hasattr(b, "ndim"):
+            a = lib(condition).asarray(a, dtype)
+        return [condition, *cast([a, b], dtype)]
 
 
 def where(condition, a, b):
@@ -322,7 +326,7 @@ def _plain(name, symbol, function):
             return name == "ne"
         operands = [raw(a), raw(b)]
         try:
-            y = function(*cast(operands, promote(operands)))
+            y = computed(name, lambda *xs: function(*cast(xs, promote(xs))), *operands)
         except ValueError as error:
             Elementwise.check(type(name, (), {"name": name})(), raw(a), raw(b))
             raise error
@@ -347,7 +351,7 @@ floor_divide = _plain("floor_divide", "//", operator.floordiv)
 
 def _predicate(name, doc, function):
     def operation(x):
-        y = function(raw(x))
+        y = computed(name, function, raw(x))
         return Variable(y) if isinstance(x, Variable) else y
 
     operation.__name__ = operation.__qualname__ = name

@@ -3,7 +3,7 @@
 An index array is an input of the operation, not a fact on it: so the tape notices when it is overwritten.
 """
 
-from ..backend import backend
+from ..backend import around, backend, computed, device_of, gpu, moved
 from ..errors import IndexRangeError, ShapeError
 from ..tape.function import Function
 from ..tape.modes import recording
@@ -31,6 +31,45 @@ def _split(index):
         template.append(_ARRAY)
         arrays.append(part)
     return tuple(template), arrays
+
+
+def _placed(template, x, arrays):
+    """(template, index arrays) for an array `x` on a device: masks as the places where they are true.
+
+    CuPy wraps an index that is out of range, silently. Index arrays of the host are checked before they are taken to
+    the device, those on the device where one has asked for it, for one has to wait for them. A mask on the device is
+    waited for too: how many elements it chooses is the shape of the result.
+    """
+    library = backend[type(x)]
+    taken = sum(a.ndim if a.dtype.kind == "b" else 1 for a in arrays) + sum(
+        part is not None and part is not ... and part is not _ARRAY for part in template
+    )
+    parts, placed, axis = [], [], 0
+    arrays = iter(arrays)
+    for part in template:
+        if part is not _ARRAY:
+            parts.append(part)
+            axis += x.ndim - taken if part is ... else part is not None
+            continue
+        a = next(arrays)
+        mask = a.dtype.kind == "b"
+        if mask and a.shape != x.shape[axis : axis + a.ndim]:
+            raise IndexRangeError(f"a mask of shape {a.shape} for axes of sizes {x.shape[axis : axis + a.ndim]}")
+        for i in _places(a) if mask else (a,):
+            n = x.shape[axis] if axis < x.ndim else 0
+            if not mask and i.size and backend[type(i)].checks_indices and not -n <= i.min() <= i.max() < n:
+                wrong = i.max() if i.max() >= n else i.min()
+                raise IndexRangeError(f"index {wrong} is outside of the {n} elements of axis {axis}")
+            parts.append(_ARRAY)
+            placed.append(moved(i, library.device_of(x)) if backend[type(i)].host else i)
+            axis += 1
+    return tuple(parts), placed
+
+
+def _places(mask):
+    """Where a mask is true, axis by axis."""
+    with around(mask):
+        return mask.nonzero()
 
 
 class _Indexed(Function):
@@ -109,6 +148,8 @@ def getitem(x, index):
     """
     template, arrays = _split(index)
     try:
+        if gpu and arrays and type(raw(x)) is gpu[0].array:
+            template, arrays = _placed(template, raw(x), arrays)
         return GetItem(template)(x, *arrays)
     except IndexError as error:
         raise IndexRangeError(f"getitem: {error}; x is {x.shape}") from None
@@ -121,16 +162,19 @@ def setitem(x, index, value):
             requires grad, unless under no_grad.
     """
     template, arrays = _split(index)
-    value = value if isinstance(value, (Variable, int, float)) else as_array(value)
+    if not isinstance(value, (Variable, int, float)):
+        value = as_array(value) if hasattr(value, "dtype") else moved(as_array(value), device_of(x.data))
     check_writable("setitem", x)
     if getattr(value, "ndim", 0) and raw(value).size == 1:
         value = value.reshape(())  # one element goes anywhere, whatever axes it has
-    node = SetItem(template)
     try:
+        if gpu and arrays and type(x.data) is gpu[0].array:
+            template, arrays = _placed(template, x.data, arrays)
+        node = SetItem(template)
         if recording.get() and (x.tracked or getattr(value, "tracked", False)):
             write("setitem", x, node, value, *arrays)
         else:
-            node.assign(x.data, raw(value), arrays)
+            computed("setitem", lambda y, v, *arrays: node.assign(y, v, arrays), x.data, raw(value), *arrays)
             wrote(x)
     except IndexError as error:
         raise IndexRangeError(f"setitem: {error}; x is {x.shape}") from None

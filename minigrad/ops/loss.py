@@ -1,12 +1,14 @@
 """Losses. Each takes reduction "mean", "sum" or "none"."""
 
 import math
+from functools import partial
 
+from ..backend import backend, computed
 from ..errors import DTypeError, IndexRangeError, ShapeError
 from ..tape.function import Function
 from ..tape.variable import Variable, as_array, raw
 from .activation import log_softmax
-from .elementwise import lib, softplus
+from .elementwise import eq, softplus, where
 from .index import take_along_dim
 from .reduce import logsumexp, mean, sum
 from .shape import flatten, permute, reshape
@@ -25,36 +27,29 @@ def _reduced(name, loss, reduction):
 class CrossEntropy(Function):
     """y[i] = log sum e**x[i] - (1 - s) x[i, target[i]] - s mean x[i],   times scale[i]; s is label smoothing.
 
+    0 where the target is ignore_index; None says that it does not occur.
+
     gx[i] = gy[i] scale[i] (softmax(x[i]) - (1 - s) onehot(target[i]) - s/c).   Shapes: x (n, c), target, scale (n).
     """
 
     residuals = ("lse",)
 
-    def __init__(self, smoothing):
-        self.smoothing = smoothing
+    def __init__(self, ignore_index, smoothing):
+        self.ignore_index, self.smoothing = ignore_index, smoothing
 
     def forward(self, x, target, scale):
-        xp = lib(x)
-        top = x.max(axis=1, keepdims=True)
-        lse = xp.log(xp.exp(x - top).sum(axis=1, keepdims=True)) + top
-        y = lse[:, 0] - x[xp.arange(len(x)), target] * (1 - self.smoothing)
-        if self.smoothing:
-            y -= x.mean(axis=1) * self.smoothing
-        return (y if scale is None else y * scale), lse
+        return backend[type(x)].cross_entropy(x, target, scale, self.ignore_index, self.smoothing)
 
     def backward(self, gy, x, target, scale, lse):
-        xp = lib(x)
-        gx = xp.exp(x - lse)
-        gx[xp.arange(len(x)), target] -= 1 - self.smoothing
-        if self.smoothing:
-            gx -= self.smoothing / x.shape[1]
-        gx *= (gy if scale is None else gy * scale).reshape(-1, 1)
-        return gx, None, None
+        kernels = backend[type(x)]
+        return kernels.cross_entropy_backward(gy, x, target, scale, lse, self.ignore_index, self.smoothing), None, None
 
     def definition(self, x, target, scale):
-        y = logsumexp(x, 1) - take_along_dim(x, target.reshape(-1, 1), 1).reshape(-1) * (1 - self.smoothing)
+        safe = target if self.ignore_index is None else target * (target != self.ignore_index)
+        y = logsumexp(x, 1) - take_along_dim(x, safe.reshape(-1, 1), 1).reshape(-1) * (1 - self.smoothing)
         y = y - mean(x, 1) * self.smoothing
-        return y if scale is None else y * scale
+        y = y if scale is None else y * scale
+        return y if self.ignore_index is None else where(target == self.ignore_index, 0, y)
 
 
 def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean", label_smoothing=0.0):
@@ -72,21 +67,23 @@ def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean
     if labels.shape == input.shape and labels.dtype.kind == "f":
         return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
     x, labels, shape = _rows("cross_entropy", input, labels)
-    weight = None if weight is None else raw(weight).astype(x.dtype, copy=False)
-    labels, scale, total = _class_scale("cross_entropy", x, labels, weight, ignore_index)
+    name = "cross_entropy"
+    ignore, safe, scale, total = computed(name, partial(_counted, name), raw(x), labels, raw(weight), ignore_index)
     if weight is not None and label_smoothing:  # the smoothed part is weighted by every class, not by the target's
         log_p = log_softmax(x, 1)
-        counts = raw(as_array(target)).reshape(-1) != ignore_index
-        sharp = reshape(take_along_dim(log_p, labels.reshape(-1, 1), 1), -1) * (scale * (label_smoothing - 1))
-        loss = sharp - sum(log_p * weight, 1) * (counts * (label_smoothing / x.shape[1])).astype(x.dtype)
+        sharp = reshape(take_along_dim(log_p, safe.reshape(-1, 1), 1), -1) * (scale * (label_smoothing - 1))
+        smooth = sum(log_p * raw(weight).astype(x.dtype, copy=False), 1) * (label_smoothing / x.shape[1])
+        loss = sharp - (smooth if ignore is None else where(eq(labels, ignore), 0, smooth))
     else:
-        loss = CrossEntropy(label_smoothing)(x, labels, scale)
-    return _finish("cross_entropy", loss, reduction, total, shape)
+        loss = CrossEntropy(ignore, label_smoothing)(x, labels, scale)
+    return _finish(name, loss, reduction, total, shape)
 
 
 def _finish(name, loss, reduction, total, shape):
     if reduction == "mean" and total is not None:
-        return sum(loss) / total if total else sum(loss) * 0.0 + math.nan  # nothing counted: NaN, with gradient 0
+        if backend[type(total)].host and not total:
+            return sum(loss) * 0.0 + math.nan  # nothing counted: NaN, with gradient 0; as 0 / 0 is on a device
+        return sum(loss) / total
     loss = _reduced(name, loss, reduction)
     return reshape(loss, shape) if reduction == "none" else loss
 
@@ -94,9 +91,11 @@ def _finish(name, loss, reduction, total, shape):
 def nll_loss(input, target, weight=None, ignore_index=-100, reduction="mean"):
     """- input[target], for log-probabilities. Shapes, arguments and errors as cross_entropy, class numbers only."""
     x, labels, shape = _rows("nll_loss", input, as_array(target))
-    labels, scale, total = _class_scale("nll_loss", x, labels, weight, ignore_index)
-    loss = -reshape(take_along_dim(x, labels.reshape(-1, 1), 1), -1)
-    return _finish("nll_loss", loss if scale is None else loss * scale, reduction, total, shape)
+    name = "nll_loss"
+    ignore, safe, scale, total = computed(name, partial(_counted, name), raw(x), labels, raw(weight), ignore_index)
+    loss = -reshape(take_along_dim(x, safe.reshape(-1, 1), 1), -1)
+    loss = loss if scale is None else loss * scale
+    return _finish(name, loss if ignore is None else where(eq(labels, ignore), 0, loss), reduction, total, shape)
 
 
 def _rows(name, x, labels):
@@ -119,30 +118,32 @@ def _rows(name, x, labels):
     return x, labels.reshape(-1), expected
 
 
-def _class_scale(name, x, labels, weight, ignore_index):
-    """(labels, factor per row or None, their sum or None): from class weights and ignored rows. Checks the labels."""
+def _counted(name, x, labels, weight, ignore_index):
+    """How rows count: (ignore_index, or None if it does not occur; class numbers safe to index with; factors; sum).
+
+    Factors and their sum are None where every row counts once. The labels are looked at where that costs no waiting
+    for a device: there, a label outside of the classes makes its loss NaN instead of an error.
+    """
     c = x.shape[1]
-    ignored = None
-    if labels.size and (labels.min() < 0 or labels.max() >= c or ignore_index >= 0):
-        ignored = labels == ignore_index
-        labels = labels * ~ignored
-        for wrong in (labels.min(), labels.max()):
-            if not 0 <= wrong < c:
-                raise IndexRangeError(
-                    f"{name}: target {wrong} is outside of the {c} classes 0..{c - 1}; x is {x.shape}"
-                )
-    dtype = raw(x).dtype
+    if backend[type(labels)].checks_indices:
+        if labels.size and (labels.min() < 0 or labels.max() >= c or ignore_index >= 0):
+            counts = labels != ignore_index
+            for wrong in ((labels * counts).min(), (labels * counts).max()):
+                if not 0 <= wrong < c:
+                    raise IndexRangeError(
+                        f"{name}: target {wrong} is outside of the {c} classes 0..{c - 1}; x is {x.shape}"
+                    )
+        else:
+            ignore_index = None
+    counts = None if ignore_index is None else labels != ignore_index
+    safe = labels if counts is None else labels * counts
     if weight is None:
-        if ignored is None:
-            return labels, None, None
-        scale = (~ignored).astype(dtype)
-    else:
-        factors = raw(weight)
-        if factors.shape != (c,):
-            raise ShapeError(f"{name}: weight must have one factor for each of the {c} classes, got {factors.shape}")
-        scale = factors.astype(dtype, copy=False)[labels]
-        scale = scale if ignored is None else scale * ~ignored
-    return labels, scale, scale.sum()
+        return ignore_index, safe, None, None if counts is None else counts.sum()
+    if weight.shape != (c,):
+        raise ShapeError(f"{name}: weight must have one factor for each of the {c} classes, got {weight.shape}")
+    factors = weight.astype(x.dtype, copy=False)[safe]
+    factors = factors if counts is None else factors * counts
+    return ignore_index, safe, factors, factors.sum()
 
 
 def _soft_cross_entropy(x, target, weight, reduction, smoothing):

@@ -2,9 +2,11 @@
 
 import math
 
+from ..backend import backend
 from ..errors import ShapeError
 from ..tape.function import Function
-from .elementwise import lib, sqrt
+from ..tape.variable import raw
+from .elementwise import sqrt
 from .reduce import mean
 from .shape import reshape
 
@@ -24,33 +26,14 @@ class Normalize(Function):
         self.axes, self.eps, self.observe = axes, eps, observe
 
     def forward(self, x, weight, bias):
-        average = x.mean(axis=self.axes, keepdims=True)
-        y = x - average
-        variance = self.average(y, y)
+        y, average, variance, rstd = backend[type(x)].normalize(x, weight, bias, self.axes, self.eps)
         if self.observe is not None:
             self.observe(average, variance)
-        rstd = 1 / lib(x).sqrt(variance + self.eps)
-        y *= rstd if weight is None or weight.shape != rstd.shape else rstd * weight
-        if weight is not None and weight.shape != rstd.shape:
-            y *= weight
-        if bias is not None:
-            y += bias
         return y, average, rstd
 
-    def average(self, a, b):
-        """The mean of a * b over the axes."""
-        return (a * b).mean(axis=self.axes, keepdims=True)
-
     def backward(self, gy, x, weight, bias, mean, rstd):
-        wants_x, wants_weight, wants_bias = self.wants
-        xhat = (x - mean) * rstd
-        gx = None
-        if wants_x is not None:
-            g = gy if weight is None else gy * weight
-            gx = xhat * self.average(g, xhat)
-            gx += g.mean(axis=self.axes, keepdims=True)
-            gx = (g - gx) * rstd
-        return gx, None if wants_weight is None else gy * xhat, None if wants_bias is None else gy
+        wants = [edge is not None for edge in self.wants]
+        return backend[type(x)].normalize_backward(gy, x, weight, mean, rstd, self.axes, wants)
 
     def definition(self, x, weight, bias):
         centered = x - mean(x, self.axes, keepdim=True)
@@ -77,7 +60,8 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
     """Each channel normalized over the batch (training), or by the running statistics.
 
     Shapes: input (n, c) or (n, c, ...); running_mean, running_var, weight, bias (c) or None.
-    Args:   momentum - how much of the running statistics each batch replaces; they are updated when training.
+    Args:   momentum - how much of the running statistics each batch replaces, a number or a Variable of one element;
+            they are updated when training.
     Raises: ShapeError if a parameter does not match the channels, or training sees one value per channel.
     Source: arXiv:1502.03167. The running variance is unbiased, the one that normalizes is not, as in PyTorch.
     """
@@ -101,9 +85,10 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
         # Into new memory: overwriting the old would make the tape look twice at every node of the step.
         for running, now in ((running_mean, mean), (running_var, variance * (n / (n - 1)))):
             old = running.data
-            running.data = (old * (1 - momentum) + now.reshape(old.shape) * momentum).astype(old.dtype, copy=False)
+            running.data = (old * (1 - share) + now.reshape(old.shape) * share).astype(old.dtype, copy=False)
 
-    track = running_mean is not None and running_var is not None and momentum
+    share = raw(momentum)
+    track = running_mean is not None and running_var is not None and (hasattr(share, "dtype") or share != 0)
     return Normalize((0, *range(2, input.ndim)), eps, observe if track else None)(input, w, b)
 
 

@@ -1,6 +1,8 @@
 """Pooling. Two closed families: taking maxima and putting back to where they were, and summing and spreading."""
 
-from ..backend import backend
+import numpy as np
+
+from ..backend import backend, device_of, moved
 from ..backend.windows import Windows
 from ..errors import ShapeError
 from ..tape.function import Function
@@ -133,9 +135,8 @@ def avg_pool2d(
     )
     if len({*rows}) == len({*cols}) == 1:
         return total * (1 / (rows[0] * cols[0]))
-    array = raw(input)
-    xp = backend[type(array)].xp
-    return total * (1 / xp.outer(xp.asarray(rows, array.dtype), xp.asarray(cols, array.dtype)))
+    shares = np.asarray([[1 / (row * col) for col in cols] for row in rows], input.dtype)
+    return total * moved(shares, device_of(raw(input)))
 
 
 def _counts(n, out, kernel, stride, padding, include_padding):
@@ -168,10 +169,6 @@ def adaptive_avg_pool2d(input, output_size):
 
 def _averaging(x, n, size):
     """The (size, n) matrix whose rows average one window each."""
-    array = raw(x)
-    xp = backend[type(array)].xp
-    i = xp.arange(size).reshape(-1, 1)
-    k = xp.arange(n)
-    start, end = i * n // size, -(-(i + 1) * n // size)
-    inside = ((k >= start) & (k < end)).astype(array.dtype)
-    return inside / inside.sum(axis=1, keepdims=True)
+    windows = [(i * n // size, -(-(i + 1) * n // size)) for i in range(size)]
+    rows = [[1 / (end - start) if start <= k < end else 0.0 for k in range(n)] for start, end in windows]
+    return moved(np.asarray(rows, x.dtype), device_of(raw(x)))

@@ -1,20 +1,37 @@
-"""Seeded random numbers. Drawn on the host, so that a seed gives the same weights on every device."""
+"""Seeded random numbers. Drawn on the host, so that a seed gives the same weights on every device.
+
+Only dropout on a GPU draws there: from Philox, a function of a key (the seed) and a counter, so that its state is two
+numbers for each GPU, and what it draws does not depend on how the work is spread over the threads.
+"""
+
+import math
+import secrets
 
 import numpy as np
 
-from ..backend import backend, find_device
+from ..backend import around, backend, device_of, moved
 from ..dtypes import get_default_dtype
 from ..errors import DTypeError
 from ..tape.variable import Variable, raw
 from .shape import sizes
 
 _state = {"generator": np.random.default_rng()}
+_on_gpus: dict = {"key": secrets.randbits(64), "counters": {}}  # counters: number of the GPU -> of Philox
 
 
 def manual_seed(seed: int) -> np.random.Generator:
-    """Begin minigrad's random numbers anew: weights, dropout, shuffling, rand and randn. Returns the generator."""
+    """Begin minigrad's random numbers anew: weights, dropout, shuffling, rand and randn. Returns the generator.
+
+    On all devices: the generator is the host's, and dropout on the GPUs begins anew too.
+    """
     _state["generator"] = np.random.default_rng(seed)
+    seed_gpus(seed)
     return _state["generator"]
+
+
+def seed_gpus(seed: int) -> None:
+    """Begin the random numbers of the GPUs anew."""
+    _on_gpus.update(key=int(seed) % 2**64, counters={})
 
 
 def generator() -> np.random.Generator:
@@ -25,6 +42,17 @@ def generator() -> np.random.Generator:
 def get_rng_state() -> dict:
     """The state of the generator, as plain values: what a checkpoint needs to go on with the same numbers."""
     return dict(generator().bit_generator.state)
+
+
+def gpu_rng_state(number: int) -> dict:
+    """The state of the random numbers of one GPU, as plain values."""
+    return {"key": _on_gpus["key"], "counter": _on_gpus["counters"].get(number, number << 48)}
+
+
+def set_gpu_rng_state(state: dict, number: int) -> None:
+    """Go on, on one GPU, from a state that `gpu_rng_state` gave."""
+    _on_gpus["key"] = state["key"]
+    _on_gpus["counters"][number] = state["counter"]
 
 
 def set_rng_state(state: dict) -> None:
@@ -41,7 +69,7 @@ def _made(draw, size, dtype, device, requires_grad, given):
         raise DTypeError(f"random: expected a float dtype, got {dtype}; write mg.randint for integers")
     # Drawn in float64, so that float32 and float64 models begin with the same numbers.
     data = np.asarray(draw(given or generator(), sizes(size)), dtype)
-    return Variable(find_device(device).xp.asarray(data), requires_grad)
+    return Variable(moved(data, device), requires_grad)
 
 
 def rand(*size, generator=None, dtype=None, device=None, requires_grad=False):
@@ -59,23 +87,23 @@ def randint(low, high=None, size=None, *, generator=None, dtype=None, device=Non
     if size is None:
         low, high, size = 0, low, high
     data = (generator or _state["generator"]).integers(low, high, size, dtype=np.dtype(dtype or "int64"))
-    return Variable(find_device(device).xp.asarray(data))
+    return Variable(moved(np.asarray(data), device))
 
 
 def randperm(n, *, generator=None, device=None):
     """The numbers 0..n-1 (int64) in random order."""
     data = (generator or _state["generator"]).permutation(n)
-    return Variable(find_device(device).xp.asarray(data))
+    return Variable(moved(np.asarray(data), device))
 
 
-def rand_like(x, requires_grad=False):
-    """Uniform in [0, 1), in x's shape and dtype."""
-    return rand(x.shape, dtype=x.dtype, requires_grad=requires_grad)
+def rand_like(x, dtype=None, device=None, requires_grad=False):
+    """Uniform in [0, 1), in x's shape, and in its dtype and on its device unless given."""
+    return rand(x.shape, dtype=dtype or x.dtype, device=device or device_of(raw(x)), requires_grad=requires_grad)
 
 
-def randn_like(x, requires_grad=False):
-    """Standard normal, in x's shape and dtype."""
-    return randn(x.shape, dtype=x.dtype, requires_grad=requires_grad)
+def randn_like(x, dtype=None, device=None, requires_grad=False):
+    """Standard normal, in x's shape, and in its dtype and on its device unless given."""
+    return randn(x.shape, dtype=dtype or x.dtype, device=device or device_of(raw(x)), requires_grad=requires_grad)
 
 
 def dropout(input, p=0.5, training=True):
@@ -90,7 +118,17 @@ def dropout(input, p=0.5, training=True):
         return input
     if p == 1:
         return input * 0.0
-    x = raw(input)
-    keep = generator().random(x.shape, dtype=np.float32) >= p
     # The mask is an operand, not a secret of the operation: differentiated again, it stays the same mask.
-    return input * (backend[type(x)].xp.asarray(keep).astype(x.dtype) * (1 / (1 - p)))
+    return input * _mask(raw(input), p)
+
+
+def _mask(x, p):
+    library = backend[type(x)]
+    if library.host:
+        keep = generator().random(x.shape, dtype=np.float32) >= p
+        return keep.astype(x.dtype) * (1 / (1 - p))
+    number = device_of(x).index
+    counter = _on_gpus["counters"].get(number, number << 48)  # GPUs draw different numbers
+    _on_gpus["counters"][number] = counter + -(-math.prod(x.shape) // 4)  # Philox gives four at a time
+    with around(x):
+        return library.dropout_mask(x.shape, p, x.dtype, _on_gpus["key"], counter)

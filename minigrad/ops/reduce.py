@@ -3,7 +3,7 @@
 import math
 from collections import namedtuple
 
-from ..backend import backend
+from ..backend import backend, computed
 from ..dtypes import float16, float32, int64, promote_float, require_floats
 from ..errors import IndexRangeError, ShapeError
 from ..tape.function import Function
@@ -196,27 +196,27 @@ def argmin(x, dim=None, keepdim=False):
 
 
 def _arg(name, x, dim, keepdim):
-    array = raw(x)
     if dim is not None:
         axes = axes_of(name, x, dim)
         dim = axes[0] if axes else None
-    if array.size == 0 and (dim is None or array.shape[dim] == 0):
-        raise IndexRangeError(f"{name}: x {array.shape} has no elements to choose from")
-    if dim is None:
-        index = array.reshape(-1)
-        index = getattr(index, name)(axis=0)
-        index = index.reshape((1,) * array.ndim) if keepdim else index
-    else:
+    if raw(x).size == 0 and (dim is None or x.shape[dim] == 0):
+        raise IndexRangeError(f"{name}: x {x.shape} has no elements to choose from")
+
+    def index_of(array):
+        if dim is None:
+            index = getattr(array.reshape(-1), name)(axis=0)
+            return index.reshape((1,) * array.ndim) if keepdim else index
         index = getattr(array, name)(axis=dim)
-        if keepdim:
-            index = lib(array).expand_dims(index, dim)
+        return lib(array).expand_dims(index, dim) if keepdim else index
+
+    index = computed(name, index_of, raw(x))
     return Variable(index) if isinstance(x, Variable) else index
 
 
 def _truth(name):
     def operation(x, dim=None, keepdim=False):
-        array = raw(x)
-        y = getattr(array, name)(axis=axes_of(name, x, dim), keepdims=keepdim)
+        axes = axes_of(name, x, dim)
+        y = computed(name, lambda array: getattr(array, name)(axis=axes, keepdims=keepdim), raw(x))
         return Variable(y) if isinstance(x, Variable) else y
 
     operation.__name__ = operation.__qualname__ = name

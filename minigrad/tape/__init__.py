@@ -18,6 +18,7 @@ from .modes import set_grad_enabled as set_grad_enabled
 from .variable import Variable as Variable
 from .variable import as_array as as_array
 from .variable import raw as raw
+from .writing import assign as assign
 from .writing import check_writable as check_writable
 from .writing import write as write
 from .writing import wrote as wrote

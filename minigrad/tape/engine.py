@@ -1,15 +1,16 @@
 """The engine: gradients flow from the outputs back to the leaves, node by node, in reverse order of creation."""
 
 import sys
+from contextlib import nullcontext
 from heapq import heapify, heappop, heappush
 
 import numpy as np
 
-from ..backend import backend
+from ..backend import around, backend, computed, gpus, out_of_memory
 from ..errors import GraphError, ShapeError
-from .function import Alias, Function, Output
+from .function import Alias, Function, Output, Partial
 from .modes import enable_grad, recording
-from .variable import Variable, untracked
+from .variable import Variable, as_array, raw, untracked
 from .versions import memory
 
 
@@ -25,6 +26,8 @@ def walk(grads, create_graph, retain_graph, leads=None, goals=()):
     while ready:
         node = heappop(ready)[1]
         gy = grads.pop(node)
+        if gpus:
+            _follow(gy)
         if node.hooks is not None:
             gy = _run_hooks(node, gy, create_graph)
         node.wants = wants = node.edges
@@ -52,6 +55,8 @@ def walk(grads, create_graph, retain_graph, leads=None, goals=()):
             if not fits:
                 g = _fit(g, edge, node)
             if edge in grads:
+                if gpus:
+                    _follow(g)
                 grads[edge] = grads[edge] + g
             else:
                 grads[edge] = g
@@ -111,11 +116,11 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
         return tuple(found.get(x.edge) for x in inputs)
     shared = _shared(found)
     gs = [(x.edge, found.get(x.edge)) for x in inputs]
-    return tuple(g if g is None else Variable(g.copy() if e in shared else g) for e, g in gs)
+    return tuple(g if g is None else Variable(_own(g) if e in shared else g) for e, g in gs)
 
 
 def _listed(x):
-    return [x] if isinstance(x, (Variable, np.ndarray)) else list(x)
+    return [x] if hasattr(x, "dtype") else list(x)
 
 
 def _propagate(caller, outputs, gradients, retain_graph, create_graph, targets=None):
@@ -141,7 +146,10 @@ def _propagate(caller, outputs, gradients, retain_graph, create_graph, targets=N
         grads = {edge: g for edge, g in grads.items() if edge in leads}
     mode = recording.set(create_graph)
     try:
-        return walk(grads, create_graph, retain_graph, leads, goals)
+        with _coming_back():
+            return walk(grads, create_graph, retain_graph, leads, goals)
+    except MemoryError as error:
+        raise out_of_memory(caller, [y.data for y in outputs], error) from None
     finally:
         recording.reset(mode)
 
@@ -154,17 +162,37 @@ def _seed(caller, y, g, create_graph):
                 f"{caller}: the gradient of one number is meant, and this Variable has shape {y.shape}; "
                 "reduce it, as in loss.mean(), or give `gradient`, an array of its shape"
             )
-        g = backend[type(y.data)].xp.array(1, y.dtype).reshape(y.shape)
+        with around(y.data):
+            g = backend[type(y.data)].xp.ones(y.shape, y.dtype)
     elif create_graph and isinstance(g, Variable) and g.dtype == y.dtype:
         g = g if g.shape == y.shape else _misfit(caller, g, y)
     else:
-        g = g.data if isinstance(g, Variable) else np.asarray(g)
-        g = g.astype(y.dtype, copy=False) if g.shape == y.shape else _misfit(caller, g, y)
+        g = as_array(g)
+        g = g if g.shape == y.shape else _misfit(caller, g, y)
+        g = computed(caller, lambda g, _: g.astype(y.dtype, copy=False), g, y.data)
     return Variable(g) if create_graph and not isinstance(g, Variable) else g
 
 
 def _misfit(caller, g, y):
     raise ShapeError(f"{caller}: the output has shape {y.shape}, so its gradient must too, and it has {g.shape}")
+
+
+def _follow(g):
+    """Make the GPU on which the gradient `g` lies the current one."""
+    g = raw(next(iter(g.parts.values())) if isinstance(g, Partial) else g)
+    if type(g) is gpus[0].array:
+        gpus[0].follow(g)
+
+
+def _coming_back():
+    """A context after which the current GPU is again what it was."""
+    return gpus[0].place(None) if gpus else nullcontext()
+
+
+def _own(g):
+    """A copy of the gradient `g` where it lies."""
+    with around(g):
+        return g.copy()
 
 
 def _leading_to(goals, starts):
@@ -207,7 +235,7 @@ def _check_saved(node):
         if served is not None and node.edges[served] is None:
             continue  # nobody will ask for the gradient that needs it
         for array in saved if type(saved) is tuple else (saved,):
-            if isinstance(array, np.ndarray) and memory.stamp(array) > node.order:
+            if hasattr(array, "base") and memory.stamp(array) > node.order:
                 raise GraphError(
                     f"backward: a value {array.shape} that {node.name} saved for its gradient has been overwritten in "
                     "place since; write out of place (y = x + 1), or overwrite a clone()"
@@ -240,7 +268,7 @@ def _replay(node, gy):
     gs = node.backward(gy, *(_revive(node, i, a) for i, a in zip(_places(node), node.saved, strict=True)))
     # A formula may leave the tape for constants; the gradient is a Variable all the same.
     gs = gs if type(gs) is tuple else (gs,)
-    return tuple(Variable(g) if isinstance(g, (np.ndarray, np.generic)) else g for g in gs)
+    return tuple(Variable(g) if hasattr(g, "dtype") and not isinstance(g, (Variable, Partial)) else g for g in gs)
 
 
 def _places(node):
@@ -285,21 +313,24 @@ def _differentiate_definition(node, gy):
 def _accumulate(grads, create_graph):
     """Add each gradient to its Variable's `grad`."""
     shared = () if create_graph else _shared(grads)
-    for x, g in grads.items():
-        if not x.tracked:  # a leaf that was switched off after its use
-            continue
-        if create_graph:
-            x.grad = g.clone() if x.grad is None else x.grad + g
-        elif x.grad is None:
-            x.grad = untracked(g.copy() if x in shared else np.asarray(g))
-        elif x.grad.tracked:
-            with enable_grad():
-                x.grad = x.grad + g
-        elif x.grad.data.flags.writeable:
-            x.grad.data += g
-            memory.overwritten(x.grad.data)
-        else:
-            x.grad = Variable(x.grad.data + g)
+    with _coming_back():
+        for x, g in grads.items():
+            if not x.tracked:  # a leaf that was switched off after its use
+                continue
+            if gpus:
+                _follow(g)
+            if create_graph:
+                x.grad = g.clone() if x.grad is None else x.grad + g
+            elif x.grad is None:
+                x.grad = untracked(g.copy() if x in shared else as_array(g) if isinstance(g, np.generic) else g)
+            elif x.grad.tracked:
+                with enable_grad():
+                    x.grad = x.grad + g
+            elif backend[type(g)].is_writable(x.grad.data):
+                x.grad.data += g
+                memory.overwritten(x.grad.data)
+            else:
+                x.grad = Variable(x.grad.data + g)
 
 
 def _holders(grads):

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..backend import backend, gpu, out_of_memory, together
 from ..dtypes import cast
 from ..errors import GraphError, MinigradError
 from .modes import recording
@@ -147,10 +148,13 @@ class Function:
                 arrays.append(x)
                 edges.append(None)
         try:
-            if self.dtype_rule is not None:
-                arrays = self.promoted(arrays)
-            y = self.forward(*arrays)
-        except (ValueError, TypeError, IndexError, AttributeError) as error:
+            if gpu:
+                y, arrays = self._run_there(arrays)
+            else:
+                if self.dtype_rule is not None:
+                    arrays = self.promoted(arrays)
+                y = self.forward(*arrays)
+        except (ValueError, TypeError, IndexError, AttributeError, MemoryError) as error:
             raise self._explained(error, arrays) from None
         if type(y) is tuple:
             if not self.residuals:
@@ -179,6 +183,13 @@ class Function:
             out.creator = None
             out.tracked = False
         return out
+
+    def _run_there(self, arrays):
+        """(forward's result, its operands), on the device where they lie."""
+        with together(self.name, arrays):
+            if self.dtype_rule is not None:
+                arrays = self.promoted(arrays)
+            return self.forward(*arrays), arrays
 
     def _refuse_reuse(self):
         raise GraphError(f"{self.name}: this {type(self).__name__} has run already; an instance is one node")
@@ -210,6 +221,8 @@ class Function:
         """The error to raise for `error`: what `check` finds, or `error` with a note of the operands."""
         if isinstance(error, MinigradError):
             return error
+        if isinstance(error, MemoryError):
+            return out_of_memory(self.name, arrays, error)
         try:
             self.check(*arrays)
         except MinigradError as explanation:
@@ -250,10 +263,10 @@ class Output(Function):
     """The i-th of several outputs of `node`."""
 
     def __init__(self, node, i, ys):
-        self.i, self.kinds = i, [(y.shape, y.dtype) for y in ys]
+        self.i, self.kinds = i, [(type(y), y.shape, y.dtype) for y in ys]
         self.edges = [node]
         self.order, self.saved = tick(), []
-        self.shape, self.dtype = self.kinds[i]
+        self.shape, self.dtype = self.kinds[i][1:]
 
     def backward(self, gy):
         return Partial({self.i: gy}, self.kinds)
@@ -278,4 +291,7 @@ class Partial:
         i = range(len(self.kinds))[i]
         if isinstance(i, range):
             return tuple(self[k] for k in i)
-        return self.parts[i] if i in self.parts else np.zeros(*self.kinds[i])
+        if i in self.parts:
+            return self.parts[i]
+        kind, shape, dtype = self.kinds[i]
+        return backend[kind].xp.zeros(shape, dtype)

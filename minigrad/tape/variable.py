@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..backend import backend
 from ..dtypes import get_default_dtype
 from ..errors import DTypeError, GraphError, ShapeError
 from .versions import tick
@@ -146,7 +147,8 @@ def untracked(array):
 def as_array(data, dtype=None):
     """`data` as an array: arrays as they are, numbers and lists in the default float, int64 or bool.
 
-    Raises: DTypeError for what is not bools, integers or floats; ShapeError for lists of unequal lengths.
+    Raises: DTypeError for what is not bools, integers or floats; ShapeError for lists of unequal lengths;
+            DeviceError for arrays of a library that minigrad does not compute with.
     """
     if isinstance(data, Variable):
         data = data.data
@@ -158,6 +160,8 @@ def as_array(data, dtype=None):
             raise ShapeError(f"tensor: the lists differ in length: {error}") from None
         if fresh and dtype is None and (data.dtype.kind == "f" or data.size == 0):
             dtype = get_default_dtype()
+    elif type(data) is not np.ndarray:
+        backend[type(data)]  # raises where this is no array that we know
     if data.dtype.kind not in "fiub":
         raise DTypeError(f"tensor: expected floats, integers or bools, got {data.dtype}")
     return data if dtype is None else data.astype(dtype, copy=False)

@@ -8,8 +8,6 @@ while nothing has been overwritten since (`memory.last < node.order`) the questi
 import itertools
 import weakref
 
-import numpy as np
-
 tick = itertools.count(1).__next__
 
 
@@ -42,6 +40,6 @@ memory = _Memory()
 
 def owner_of(array):
     """The array that owns the memory that `array` looks at: views share their owner."""
-    while isinstance(array.base, np.ndarray):
+    while hasattr(array.base, "base"):  # an array, not a file or a buffer
         array = array.base
     return array

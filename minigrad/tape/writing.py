@@ -2,6 +2,7 @@
 
 import sys
 
+from ..backend import around, backend, computed
 from ..errors import DTypeError, GraphError, ShapeError
 from .function import Alias, Function
 from .modes import recording
@@ -18,18 +19,13 @@ def write(caller, x, operation, *others):
             another Variable with a wrong history; ShapeError and DTypeError where the result does not fit into x.
     """
     check_writable(caller, x)
-    if recording.get() and (x.tracked or any(isinstance(o, Variable) and o.tracked for o in others)):
-        _refuse(caller, x)
-        # What the operation saves must outlive the write: it gets copies of all that lies in this memory.
-        owner = owner_of(x.data)
-        y = operation(_copied(caller, x), *(_copied(caller, o) if _lies_in(o, owner) else o for o in others))
-    else:
-        y = operation(x, *others)
+    with around(x.data):
+        y = _result(caller, x, operation, others)
     if y.shape != x.shape:
         raise ShapeError(f"{caller}: the result has shape {y.shape}, and must fit into {x.shape}")
     if _KINDS.index(y.dtype.kind) > _KINDS.index(x.dtype.kind):
         raise DTypeError(f"{caller}: the result is {y.dtype}, and x holds {x.dtype}; convert x first")
-    x.data[...] = y.data
+    assign(caller, x.data, y.data)
     if y.tracked and x.creator is not None and x.creator.retained is not None:
         x.creator.retained = None
         x.creator = y.creator
@@ -43,9 +39,27 @@ def write(caller, x, operation, *others):
         wrote(x)
 
 
+def _result(caller, x, operation, others):
+    if recording.get() and (x.tracked or any(isinstance(o, Variable) and o.tracked for o in others)):
+        _refuse(caller, x)
+        # What the operation saves must outlive the write: it gets copies of all that lies in this memory.
+        owner = owner_of(x.data)
+        return operation(_copied(caller, x), *(_copied(caller, o) if _lies_in(o, owner) else o for o in others))
+    return operation(x, *others)
+
+
+def assign(caller, array, values, index=...):
+    """array[index] = values, for arrays on one device. Raises: DeviceError, naming the caller, for others."""
+
+    def put(array, values):
+        array[index] = values
+
+    computed(caller, put, array, values)
+
+
 def check_writable(caller, x):
     """Raise GraphError if the memory of `x` is read-only."""
-    if not x.data.flags.writeable:
+    if not backend[type(x.data)].is_writable(x.data):
         raise GraphError(f"{caller}: x is read-only memory (as after expand); write into x = x.clone()")
 
 
