@@ -3,6 +3,8 @@
 import os
 
 import pytest
+from double import installed
+from fakecupy import emulator
 from hypothesis import settings
 
 import minigrad as mg
@@ -15,11 +17,37 @@ settings.register_profile("minigrad", deadline=None, derandomize=True)
 settings.load_profile("minigrad")
 
 
+REAL = mg.cuda.is_available()  # a GPU is there: what asks for the fixture `cuda` runs on it
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if REAL and "cuda" in getattr(item, "fixturenames", ()):
+            item.add_marker("gpu")
+
+
 def pytest_runtest_setup(item):
     if item.get_closest_marker("torch"):
         pytest.importorskip("torch")
-    if item.get_closest_marker("gpu") and not mg.cuda.is_available():
+    if item.get_closest_marker("gpu") and not REAL:
         pytest.skip("needs a CUDA device")
+
+
+@pytest.fixture
+def double():
+    """The strict double of CuPy, with two GPUs: the module fakecupy, which counts synchronizations."""
+    if not emulator.available():
+        pytest.skip("needs a C++ compiler, to run the CUDA kernels on the CPU")
+    with installed() as fakecupy:
+        yield fakecupy
+
+
+@pytest.fixture
+def cuda(request):
+    """The name of a CUDA device: of the machine's, or of the double's."""
+    if not REAL:
+        request.getfixturevalue("double")
+    return "cuda"
 
 
 @pytest.fixture(autouse=True)

@@ -5,6 +5,7 @@ import pytest
 from ops_table import ROWS, distinct
 
 import minigrad as mg
+import minigrad.nn.functional as F
 
 rows = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 elementwise = pytest.mark.parametrize("row", [r for r in ROWS if r.elementwise], ids=lambda row: row.name)
@@ -98,3 +99,11 @@ def test_broadcasting(row, shapes):
     ]
     np.testing.assert_allclose(row.function(*variables(arrays)).data, row.reference(*arrays), rtol=1e-9)
     assert mg.gradcheck(row.function, *variables(arrays), order=2)
+
+
+def test_a_nan_takes_only_its_own_windows():
+    """Where a window has padding, the NaN of another one must not make the border its maximum."""
+    x = mg.Variable(np.arange(16.0).reshape(1, 1, 4, 4), requires_grad=True)
+    x.data[0, 0, 3, 3] = np.nan
+    F.max_pool2d(x, 3, 2, 1).sum().backward()
+    np.testing.assert_array_equal(x.grad.data.ravel().nonzero()[0], [5, 7, 13, 15])

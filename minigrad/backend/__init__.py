@@ -6,6 +6,7 @@ device or an array of CuPy's first comes up.
 """
 
 from contextlib import nullcontext
+from typing import Any
 
 import numpy as np
 
@@ -36,14 +37,15 @@ backend: dict[type, Backend] = _Backends({np.ndarray: cpu, np.generic: cpu, floa
 
 # The CUDA backend, once CuPy is loaded; and again, where there is more than one GPU. While a list is empty, asking it
 # costs an operation on the CPU 4 ns of 840.
-gpu: list = []
-gpus: list = []
+gpu: list[Any] = []
+gpus: list[Any] = []
+HERE = nullcontext()  # the context for where one is anyway
 
 INSTALL = 'pip install "minigrad-tape[cuda13]" (CUDA 13) or "minigrad-tape[cuda12]" (CUDA 12)'
 CHOOSE = '; or choose by `"cuda" if mg.cuda.is_available() else "cpu"`'
 
 
-def load_cuda(device="cuda") -> Backend:
+def load_cuda(device="cuda") -> Any:
     """The CUDA backend. Raises DeviceError, with the remedy, where CuPy or a GPU is missing or CuPy is broken."""
     if not gpu:
         try:
@@ -101,7 +103,7 @@ def device_of(x) -> Device:
 
 def around(x):
     """A context in which new arrays of x's library are made where `x` lies."""
-    return gpus[0].around(x) if gpus and type(x) is gpus[0].array else nullcontext()
+    return gpus[0].around(x) if gpus and type(x) is gpus[0].array else HERE
 
 
 def together(name, operands):
@@ -112,11 +114,11 @@ def together(name, operands):
     library = gpu[0]
     kinds = set(map(type, operands))
     if library.array not in kinds:
-        return nullcontext()
+        return HERE
     if np.ndarray in kinds:
         raise _apart(name, operands)
     if not gpus:
-        return nullcontext()
+        return HERE
     arrays = [x for x in operands if type(x) is library.array]
     if any(library.number_of(x) != library.number_of(arrays[0]) for x in arrays):
         raise _apart(name, operands)

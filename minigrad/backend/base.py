@@ -80,6 +80,10 @@ class Backend:
         """Python floats as operands to be used many times: a 0-d array saves NumPy 0.25 us of 0.5 at each use."""
         return tuple(self.xp.asarray(n, dtype) if type(n) is float else n for n in numbers)
 
+    def sum(self, x, axes, dtype=None, keepdims=False):
+        """The sum over `axes` (a tuple, or None for all), in `dtype`."""
+        return x.sum(axes, dtype, None, keepdims)
+
     def products(self, a, b, out=None):
         """The matrix products of two stacks of matrices (k, n, m) and (k, m, l), into `out` where it is given."""
         return self.xp.matmul(a, b, out=out)
@@ -119,6 +123,10 @@ class Backend:
         uniform = (philox(key, counter, math.prod(shape)) >> 8).astype(np.float32) * np.float32(2**-24)
         keep = uniform.reshape(shape) >= np.float32(p)
         return self.xp.asarray(keep.astype(dtype) * dtype.type(1 / (1 - p)))
+
+    def step(self, formula, params, grads, buffers, numbers, weight_decay, maximize, found_inf) -> bool:
+        """One step of an optimizer over many parameters. False: there is no kernel for it, nothing has been done."""
+        return False
 
     softmax = rows.softmax
     softmax_backward = rows.softmax_backward

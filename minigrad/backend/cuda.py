@@ -130,8 +130,8 @@ class CudaBackend(Backend):
 
     def set_tf32(self, wanted: bool) -> None:
         """Let products of float32 matrices round their operands to 10 bits, which tensor cores multiply faster."""
-        core = cupy._core
-        core.set_compute_type(cupy.float32, core.COMPUTE_TYPE_TF32 if wanted else core.COMPUTE_TYPE_DEFAULT)
+        types = cupy._core._routines_linalg
+        cupy._core.set_compute_type(cupy.float32, types.COMPUTE_TYPE_TF32 if wanted else types.COMPUTE_TYPE_DEFAULT)
 
     def holdings(self) -> str:
         """What CuPy's memory pool holds on the current GPU, in words."""
@@ -152,6 +152,26 @@ class CudaBackend(Backend):
 
     def operands(self, numbers, dtype):
         return numbers
+
+    def along_memory(self, function, a, b):
+        """function(a, b), an elementwise one, with the result in the order in which `a` and `b` lie, if they lie alike.
+
+        CuPy lays results out in the order of the axes.
+        """
+        if not isinstance(a, cupy.ndarray) or a.flags.c_contiguous or a.ndim < 2:
+            return function(a, b)
+        if isinstance(b, cupy.ndarray) and (b.strides != a.strides or b.shape != a.shape):
+            return function(a, b)
+        order, inverse = _memory_order(a)
+        y = function(a.transpose(order), b.transpose(order) if isinstance(b, cupy.ndarray) else b)
+        return y.transpose(inverse)
+
+    def sum(self, x, axes, dtype=None, keepdims=False):
+        if axes is None or x.flags.c_contiguous or x.ndim < 2:
+            return x.sum(axes, dtype, None, keepdims)
+        order, inverse = _memory_order(x)  # CuPy would read it in the order of the axes
+        y = x.transpose(order).sum(tuple(inverse[axis] for axis in axes), dtype, None, True).transpose(inverse)
+        return y if keepdims else y.reshape([n for axis, n in enumerate(y.shape) if axis not in axes])
 
     def products(self, a, b, out=None):
         if len(a) > 1:
@@ -177,8 +197,8 @@ class CudaBackend(Backend):
     log_softmax_backward = rows.log_softmax_backward
     cross_entropy = rows.cross_entropy
     cross_entropy_backward = rows.cross_entropy_backward
-    normalize = normalize.normalize
     normalize_backward = normalize.normalize_backward
+    normalize = normalize.normalize
 
     unfold = windows.unfold
     fold = windows.fold
@@ -193,6 +213,12 @@ class CudaBackend(Backend):
     max_abs = multi.max_abs
     scale = multi.scale
     unscale = multi.unscale
+
+
+def _memory_order(x):
+    """(the axes of `x` from the outermost in memory on, and the transposition that undoes this order)."""
+    order = sorted(range(x.ndim), key=lambda axis: -x.strides[axis])
+    return order, sorted(range(x.ndim), key=order.__getitem__)
 
 
 class _Place:

@@ -126,8 +126,8 @@ def _by_group(y, groups, first, rows):
     return y.reshape(groups, o // groups, -1)[:, :, first * ow * n : (first + rows) * ow * n]
 
 
-def conv2d(self, x, weight, windows, groups):
-    """y[n, o, a, b] = sum over c, i, j of x[n, c, a*s + i*d, b*s + j*d] weight[o, c, i, j]."""
+def conv2d(self, x, weight, bias, windows, groups):
+    """y[n, o, a, b] = sum over c, i, j of x[n, c, a*s + i*d, b*s + j*d] weight[o, c, i, j] + bias[o]."""
     xp = self.xp
     rows, cols = windows.output(*x.shape[2:])
     x = _padded(xp, _inward(x, xp), windows.padding)
@@ -136,6 +136,8 @@ def conv2d(self, x, weight, windows, groups):
     columns = _Columns(self, windows, groups, x.shape, rows, cols, x.dtype)
     for first, count in columns.pieces:
         self.products(matrix, columns.unfold(x, first, count), _by_group(y, groups, first, count))
+    if bias is not None:
+        y += bias.reshape(-1, 1, 1, 1)
     return _outward(y)
 
 
@@ -192,12 +194,20 @@ def max_pool2d(self, x, windows):
 
 
 def _claims(self, x, y, windows):
-    """For each window position: which windows have their maximum there, and at no earlier position, as PyTorch."""
-    free = None
-    nan = not self.host or bool((y != y).any())  # NaN is the maximum of its window, and equals nothing
+    """For each window position: which windows have their maximum there, and at no earlier position, as PyTorch.
+
+    `x` has a border of what equals no maximum; NaN is the maximum of its window, and equals nothing.
+    """
+    free = inside = None
+    if not self.host or bool((y != y).any()):
+        top, bottom, left, right = windows.padding
+        inside = self.xp.zeros((1, *x.shape[1:3], 1), bool)
+        inside[:, top : x.shape[1] - bottom, left : x.shape[2] - right] = True
     for place in _slices(windows, y):
         part = x[place]
-        claim = (part == y) | (part != part) if nan else part == y
+        claim = part == y
+        if inside is not None:
+            claim |= (part != part) & (y != y) & inside[place]
         if free is None:
             free = ~claim
         else:

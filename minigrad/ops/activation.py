@@ -19,10 +19,12 @@ class LeakyRelu(Elementwise):
         self.slope = slope
 
     def forward(self, x):
-        return lib(x).where(x > 0, x, x * self.slope)
+        kernels = backend[type(x)].elementwise.get("leaky_relu")
+        return lib(x).where(x > 0, x, x * self.slope) if kernels is None else kernels[0](x, self.slope)
 
     def backward(self, gy, x):
-        return where(x > 0, gy, gy * self.slope)
+        kernels = None if isinstance(gy, Variable) else backend[type(gy)].elementwise.get("leaky_relu")
+        return where(x > 0, gy, gy * self.slope) if kernels is None else kernels[1](gy, x, self.slope)
 
 
 def leaky_relu(input, negative_slope=0.01):

@@ -8,6 +8,7 @@ from ..backend import backend
 from ..backend.windows import Windows
 from ..errors import DTypeError, ShapeError
 from ..tape.function import Function
+from .reduce import sum
 
 
 class _Conv(Function):
@@ -24,17 +25,14 @@ class Conv2d(_Conv):
     """
 
     def forward(self, x, weight, bias):
-        y = backend[type(x)].conv2d(x, weight, self.windows, self.groups)
-        if bias is not None:
-            y += bias.reshape(-1, 1, 1)
-        return y
+        return backend[type(x)].conv2d(x, weight, bias, self.windows, self.groups)
 
     def backward(self, gy, x, weight):
         wants_x, wants_weight, wants_bias = self.wants
         return (
             None if wants_x is None else Conv2dInput(self.windows, self.groups, x.shape)(gy, weight),
             None if wants_weight is None else Conv2dWeight(self.windows, self.groups, weight.shape)(x, gy),
-            None if wants_bias is None else gy.sum(axis=(0, 2, 3)),
+            None if wants_bias is None else sum(gy, (0, 2, 3)),
         )
 
 

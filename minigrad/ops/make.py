@@ -1,5 +1,7 @@
 """Elementwise operations in one line each: `unary` and `binary` make an operation from two formulas."""
 
+from typing import Any
+
 from ..backend import gpu
 from ..dtypes import promote, promote_float
 from ..errors import ShapeError
@@ -59,6 +61,7 @@ def binary(name, formula, forward, backward, rule=promote, serves=()):
     cls = _function(name, formula, forward, backward, rule)
     cls.serves = dict(serves)
     keep = cls.keep
+    on_gpu = _along_memory(cls)
 
     def operation(a, b):
         # As in `unary`: the plain case is a Variable with a Variable of its dtype, or with a number.
@@ -66,7 +69,7 @@ def binary(name, formula, forward, backward, rule=promote, serves=()):
             return cls()(a, b)
         x, edge_a, edge_b = a.data, None, None
         if gpu and type(x) is gpu[0].array:
-            return cls()(a, b)
+            return on_gpu()(a, b)
         if a.tracked:
             edge_a = a.creator
             if edge_a is None:
@@ -127,21 +130,44 @@ def _with_kernels(cls):
     A formula of three steps is three launches there, and three times the memory traffic. Under create_graph the
     formula is what is differentiated.
     """
-    made = {}
+
+    def changed(found, library):
+        forward, backward = library.elementwise.get(cls.name, (None, None))
+        if forward is not None:
+            found.forward = lambda self, x: forward(x)
+        if backward is not None:
+            formula = cls.backward
+            found.backward = lambda self, gy, *saved: (
+                formula(self, gy, *saved) if isinstance(gy, Variable) else backward(gy, *saved)
+            )
+
+    return _on_gpu(cls, changed)
+
+
+def _along_memory(cls):
+    """A function that gives `cls` for the GPU, where the result of arrays that lie alike lies as they do.
+
+    The array library would lay it out in the order of its axes, and images would be copied by the next convolution.
+    """
+
+    def changed(found, library):
+        forward = cls.forward
+        found.forward = lambda self, a, b: library.along_memory(lambda a, b: forward(self, a, b), a, b)
+
+    return _on_gpu(cls, changed)
+
+
+def _on_gpu(cls, change):
+    """A function that gives the subclass of `cls` for the GPU, as `change` makes it; made once."""
+    made: dict = {}
 
     def on_gpu():
-        found = made.get(gpu[0])
-        if found is None:
-            forward, backward = gpu[0].elementwise.get(cls.name, (None, None))
-            found = made[gpu[0]] = type(cls.__name__, (cls,), {"name": cls.name, "__doc__": cls.__doc__})
-            if forward is not None:
-                found.forward = lambda self, x: forward(x)
-            if backward is not None:
-                formula = cls.backward
-                found.backward = lambda self, gy, *saved: (
-                    formula(self, gy, *saved) if isinstance(gy, Variable) else backward(gy, *saved)
-                )
-        return found
+        library = gpu[0]
+        if library not in made:
+            found: Any = type(cls.__name__, (cls,), {"name": cls.name, "__doc__": cls.__doc__})
+            change(found, library)
+            made[library] = found
+        return made[library]
 
     return on_gpu
 

@@ -127,7 +127,7 @@ def _mask(x, p):
     if library.host:
         keep = generator().random(x.shape, dtype=np.float32) >= p
         return keep.astype(x.dtype) * (1 / (1 - p))
-    number = device_of(x).index
+    number = device_of(x).index or 0
     counter = _on_gpus["counters"].get(number, number << 48)  # GPUs draw different numbers
     _on_gpus["counters"][number] = counter + -(-math.prod(x.shape) // 4)  # Philox gives four at a time
     with around(x):

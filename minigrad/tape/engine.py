@@ -1,12 +1,11 @@
 """The engine: gradients flow from the outputs back to the leaves, node by node, in reverse order of creation."""
 
 import sys
-from contextlib import nullcontext
 from heapq import heapify, heappop, heappush
 
 import numpy as np
 
-from ..backend import around, backend, computed, gpus, out_of_memory
+from ..backend import HERE, around, backend, computed, gpus, out_of_memory
 from ..errors import GraphError, ShapeError
 from .function import Alias, Function, Output, Partial
 from .modes import enable_grad, recording
@@ -163,7 +162,7 @@ def _seed(caller, y, g, create_graph):
                 "reduce it, as in loss.mean(), or give `gradient`, an array of its shape"
             )
         with around(y.data):
-            g = backend[type(y.data)].xp.ones(y.shape, y.dtype)
+            g = backend[type(y.data)].xp.array(1, y.dtype).reshape(y.shape)
     elif create_graph and isinstance(g, Variable) and g.dtype == y.dtype:
         g = g if g.shape == y.shape else _misfit(caller, g, y)
     else:
@@ -186,7 +185,7 @@ def _follow(g):
 
 def _coming_back():
     """A context after which the current GPU is again what it was."""
-    return gpus[0].place(None) if gpus else nullcontext()
+    return gpus[0].place(None) if gpus else HERE
 
 
 def _own(g):
