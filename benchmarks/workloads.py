@@ -1,7 +1,7 @@
 """The workloads, written once for minigrad and PyTorch: `lib` is either, with the names that both have.
 
 Each function returns `step`, a function without arguments that does one forward, backward and (where there is a
-model) optimizer step.
+model) optimizer step, and returns the loss. gpu_workloads.py runs these and others on a GPU.
 """
 
 import importlib
@@ -53,7 +53,9 @@ def chain(lib, n):
         y = lib.tanh(x * w + x)
         y = lib.exp(y * 0.5 - w)
         y = lib.sqrt(y / w + 1.0)
-        (y * x).sum().backward()
+        loss = (y * x).sum()
+        loss.backward()
+        return loss
 
     return step
 
@@ -63,24 +65,29 @@ def training(lib, model, x, t):
 
     def step():
         optimizer.zero_grad()
-        lib.F.cross_entropy(model(x), t).backward()
+        loss = lib.F.cross_entropy(model(x), t)
+        loss.backward()
         optimizer.step()
+        return loss
 
     return step
 
 
-def mlp(lib, sizes, batch):
-    nn = lib.nn
+def mlp_model(lib, sizes):
     layers = []
     for i, o in pairwise(sizes):
-        layers += [nn.Linear(i, o), nn.ReLU()]
+        layers += [lib.nn.Linear(i, o), lib.nn.ReLU()]
+    return lib.nn.Sequential(*layers[:-1])
+
+
+def mlp(lib, sizes, batch):
     x, t = images(batch, sizes[:1])
-    return training(lib, nn.Sequential(*layers[:-1]), lib.tensor(x), lib.tensor(t))
+    return training(lib, mlp_model(lib, sizes), lib.tensor(x), lib.tensor(t))
 
 
-def lenet(lib):
+def lenet_model(lib):
     nn = lib.nn
-    model = nn.Sequential(
+    return nn.Sequential(
         nn.Conv2d(1, 16, 5),
         nn.ReLU(),
         nn.MaxPool2d(2),
@@ -92,8 +99,11 @@ def lenet(lib):
         nn.ReLU(),
         nn.Linear(128, 10),
     )
+
+
+def lenet(lib):
     x, t = images(64, (1, 28, 28))
-    return training(lib, model, lib.tensor(x), lib.tensor(t))
+    return training(lib, lenet_model(lib), lib.tensor(x), lib.tensor(t))
 
 
 def make(name, lib):

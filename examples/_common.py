@@ -24,7 +24,7 @@ def parser(name: str, description: str, epochs: int) -> argparse.ArgumentParser:
     )
     p.add_argument("--epochs", type=_integer_from(1), default=epochs, help=f"in all, default {epochs}")
     p.add_argument("--seed", type=_integer_from(0), help="of weights, order and dropout, default 0")
-    p.add_argument("--device", help='"cpu" or "cuda"; default: cuda where there is one')
+    p.add_argument("--device", default="auto", help='"cpu", "cuda" or "cuda:1"; default "auto": cuda if there is one')
     p.add_argument("--out", type=Path, default=Path("runs", name), help=f"folder of the results, default runs/{name}")
     p.add_argument("--resume", action="store_true", help="go on from the checkpoint in the folder of the results")
     p.add_argument("--smoke", action="store_true", help="a few images only: does everything run?")
@@ -47,6 +47,9 @@ def start(main, parser: argparse.ArgumentParser, arguments: list[str] | None = N
     options = parser.parse_args(arguments)
     try:
         options.out.mkdir(parents=True, exist_ok=True)
+        if options.device == "auto":
+            options.device = "cuda" if mg.cuda.is_available() else "cpu"
+        options.device = mg.device(options.device)
         main(options)
     except (mg.DeviceError, mg.DataError, mg.StateError, OSError) as error:
         raise SystemExit(f"{parser.prog}: {error}") from None
@@ -69,7 +72,7 @@ def _checkpoint(options):
     return options.out / "checkpoint.npz"
 
 
-def save(options, model, optimizer, history) -> None:
+def save(options, model, optimizer, history, scaler=None) -> None:
     """Write all that the next epoch depends on. A broken attempt leaves the checkpoint before."""
     checkpoint = {
         "settings": {"example": options.example, "smoke": options.smoke, "seed": options.seed or 0},
@@ -79,11 +82,17 @@ def save(options, model, optimizer, history) -> None:
         "optimizer": optimizer.state_dict(),
         "random": mg.get_rng_state(),
     }
+    if options.device.type == "cuda":  # dropout draws there
+        checkpoint["random_there"] = mg.cuda.get_rng_state(options.device)
+    if scaler is not None:
+        checkpoint["settings"]["amp"], checkpoint["scaler"] = options.amp, scaler.state_dict()
     mg.save(checkpoint, _checkpoint(options))
 
 
-def resume(options, model, optimizer) -> dict[str, list[float]]:
+def resume(options, model, optimizer, scaler=None) -> dict[str, list[float]]:
     """Set model, optimizer and random numbers to where the checkpoint left them. Returns the history until then.
+
+    On another device than before it goes on as well, with the same numbers but for rounding and dropout.
 
     Raises: DataError if there is no checkpoint; StateError if it is of other settings, or has all epochs already.
     """
@@ -105,6 +114,10 @@ def resume(options, model, optimizer) -> dict[str, list[float]]:
     model.load_state_dict(checkpoint["model"])
     optimizer.load_state_dict(checkpoint["optimizer"])
     mg.set_rng_state(checkpoint["random"])
+    if options.device.type == "cuda" and "random_there" in checkpoint:
+        mg.cuda.set_rng_state(checkpoint["random_there"], options.device)
+    if scaler is not None:
+        scaler.load_state_dict(checkpoint["scaler"])
     options.seed = checkpoint["settings"]["seed"]
     return checkpoint["history"]
 

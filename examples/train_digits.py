@@ -36,42 +36,40 @@ class Net(nn.Module):
         return self.classifier(self.features(x))
 
 
-def train(model, loader, optimizer, device, bar):
+def train(model, loader, optimizer, bar):
     """One epoch. Returns the mean loss and the accuracy, as they were while the model learned."""
     model.train()
     total_loss = correct = seen = 0
     for x, y in loader:
-        x, y = x.to(device), y.to(device)
         optimizer.zero_grad()
         scores = model(x)
         loss = F.cross_entropy(scores, y)
         loss.backward()
         optimizer.step()
 
-        total_loss += loss.item() * len(y)
-        correct += (scores.argmax(1) == y).sum().item()
+        total_loss += loss.detach() * len(y)
+        correct += (scores.argmax(1) == y).sum()
         seen += len(y)
-        bar.set_postfix_str(f"loss {total_loss / seen:.4f}, accuracy {correct / seen:.2%}", refresh=False)
-        bar.update()
-    return total_loss / seen, correct / seen
+        if bar.update():  # it shows something: only then the host waits for the numbers
+            bar.set_postfix_str(f"loss {total_loss.item() / seen:.4f}, accuracy {correct.item() / seen:.2%}")
+    return total_loss.item() / seen, correct.item() / seen
 
 
-def evaluate(model, loader, device):
+def evaluate(model, loader):
     """The mean loss and the accuracy."""
     model.eval()
     total_loss = correct = seen = 0
     with mg.no_grad():
         for x, y in loader:
-            x, y = x.to(device), y.to(device)
             scores = model(x)
-            total_loss += F.cross_entropy(scores, y, reduction="sum").item()
-            correct += (scores.argmax(1) == y).sum().item()
+            total_loss += F.cross_entropy(scores, y, reduction="sum")
+            correct += (scores.argmax(1) == y).sum()
             seen += len(y)
-    return total_loss / seen, correct / seen
+    return total_loss.item() / seen, correct.item() / seen
 
 
 def main(options):
-    device = options.device or ("cuda" if mg.cuda.is_available() else "cpu")
+    device = options.device
     mg.manual_seed(options.seed or 0)
     model = Net().to(device)
     optimizer = optim.Adam(model.parameters(), lr=3e-3)
@@ -80,13 +78,13 @@ def main(options):
     train_set, test_set = load_digits(train=True), load_digits(train=False)
     if options.smoke:
         train_set = Subset(train_set, range(256))
-    train_loader = DataLoader(train_set, batch_size=32, shuffle=True)
-    test_loader = DataLoader(test_set, batch_size=360)
+    train_loader = DataLoader(train_set, batch_size=32, shuffle=True, device=device)
+    test_loader = DataLoader(test_set, batch_size=360, device=device)
 
     began, epochs = time.perf_counter(), range(len(history["loss"]), options.epochs)
     with tqdm(total=len(epochs) * len(train_loader), desc="training", unit="batch", disable=None) as bar:
         for _ in epochs:
-            results = *train(model, train_loader, optimizer, device, bar), *evaluate(model, test_loader, device)
+            results = *train(model, train_loader, optimizer, bar), *evaluate(model, test_loader)
             for column, value in zip(COLUMNS, results, strict=True):
                 history[column].append(value)
             for group in optimizer.param_groups:
@@ -97,7 +95,8 @@ def main(options):
     picture = options.out / "curves.png"
     draw(history, picture, f"Digits of 8x8, seed {options.seed or 0}", "held-back digits")
     seconds = time.perf_counter() - began
-    print(f"{history['test_accuracy'][-1]:.2%} of the held-back digits right, after {seconds:.1f} s; see {picture}")
+    right = f"{history['test_accuracy'][-1]:.2%}"
+    print(f"{right} of the held-back digits right, after {seconds:.1f} s on {device}; see {picture}")
 
 
 def command_line():

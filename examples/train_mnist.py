@@ -2,6 +2,7 @@
 
     python examples/train_mnist.py --data DIR                        3 epochs
     python examples/train_mnist.py --data DIR --resume --epochs 4    1 more
+    python examples/train_mnist.py --data DIR --amp                  in mixed precision, on a GPU
 
 DIR is the folder of the four MNIST files; with --download, those that are missing are fetched into it (11 MB).
 The checkpoint and a picture of the learning curves come to lie in runs/mnist.
@@ -46,76 +47,79 @@ class LeNet(nn.Module):
         return self.classifier(self.features(x))
 
 
-def train(model, loader, optimizer, device, bar):
+def train(model, loader, optimizer, scaler, bar):
     """One epoch. Returns the mean loss and the accuracy, as they were while the model learned."""
     model.train()
     total_loss = correct = seen = 0
     for x, y in loader:
-        x, y = x.to(device), y.to(device)
         optimizer.zero_grad()
-        scores = model(x)
-        loss = F.cross_entropy(scores, y)
-        loss.backward()
-        optimizer.step()
+        with mg.autocast(x.device.type, enabled=scaler.is_enabled()):
+            scores = model(x)
+            loss = F.cross_entropy(scores, y)
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
 
-        total_loss += loss.item() * len(y)
-        correct += (scores.argmax(1) == y).sum().item()
+        total_loss += loss.detach() * len(y)
+        correct += (scores.argmax(1) == y).sum()
         seen += len(y)
-        bar.set_postfix_str(f"loss {total_loss / seen:.4f}, accuracy {correct / seen:.2%}", refresh=False)
-        bar.update()
-    return total_loss / seen, correct / seen
+        if bar.update():  # it shows something: only then the host waits for the numbers
+            bar.set_postfix_str(f"loss {total_loss.item() / seen:.4f}, accuracy {correct.item() / seen:.2%}")
+    return total_loss.item() / seen, correct.item() / seen
 
 
-def evaluate(model, loader, device):
+def evaluate(model, loader):
     """The mean loss and the accuracy."""
     model.eval()
     total_loss = correct = seen = 0
     with mg.no_grad():
         for x, y in loader:
-            x, y = x.to(device), y.to(device)
             scores = model(x)
-            total_loss += F.cross_entropy(scores, y, reduction="sum").item()
-            correct += (scores.argmax(1) == y).sum().item()
+            total_loss += F.cross_entropy(scores, y, reduction="sum")
+            correct += (scores.argmax(1) == y).sum()
             seen += len(y)
-    return total_loss / seen, correct / seen
+    return total_loss.item() / seen, correct.item() / seen
 
 
 def main(options):
-    device = options.device or ("cuda" if mg.cuda.is_available() else "cpu")
+    device = options.device
     mg.manual_seed(options.seed or 0)
     model = LeNet().to(device)
     optimizer = optim.Adam(model.parameters(), lr=3e-3)
-    history = resume(options, model, optimizer) if options.resume else {column: [] for column in COLUMNS}
+    scaler = mg.amp.GradScaler(device.type, enabled=options.amp)
+    history = resume(options, model, optimizer, scaler) if options.resume else {column: [] for column in COLUMNS}
 
     train_set, test_set = (
         MNIST(options.data, train, options.download).as_tensors(mean=0.1307, std=0.3081) for train in (True, False)
     )
     if options.smoke:
         train_set, test_set = Subset(train_set, range(512)), Subset(test_set, range(128))
-    train_loader = DataLoader(train_set, batch_size=128, shuffle=True)
-    test_loader = DataLoader(test_set, batch_size=500)
+    train_loader = DataLoader(train_set, batch_size=128, shuffle=True, device=device)
+    test_loader = DataLoader(test_set, batch_size=500, device=device)
 
     began, epochs = time.perf_counter(), range(len(history["loss"]), options.epochs)
     with tqdm(total=len(epochs) * len(train_loader), desc="training", unit="batch", disable=None) as bar:
         for _ in epochs:
-            results = *train(model, train_loader, optimizer, device, bar), *evaluate(model, test_loader, device)
+            results = *train(model, train_loader, optimizer, scaler, bar), *evaluate(model, test_loader)
             for column, value in zip(COLUMNS, results, strict=True):
                 history[column].append(value)
             for group in optimizer.param_groups:
                 group["lr"] *= 0.3
             report(history, "test images")
-            save(options, model, optimizer, history)
+            save(options, model, optimizer, history, scaler)
 
     picture = options.out / "curves.png"
     draw(history, picture, f"MNIST, seed {options.seed or 0}", "test images")
     seconds = time.perf_counter() - began
-    print(f"{history['test_accuracy'][-1]:.2%} of the test images right, after {seconds:.1f} s; see {picture}")
+    right = f"{history['test_accuracy'][-1]:.2%}"
+    print(f"{right} of the test images right, after {seconds:.1f} s on {device}; see {picture}")
 
 
 def command_line():
     p = parser("mnist", __doc__, epochs=3)
     p.add_argument("--data", metavar="DIR", required=True, help="folder of the MNIST files, gzipped or not")
     p.add_argument("--download", action="store_true", help="fetch into DIR the files that are not there")
+    p.add_argument("--amp", action="store_true", help="mixed precision: products in float16, for a GPU")
     return p
 
 

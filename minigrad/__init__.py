@@ -13,8 +13,10 @@ methods (what binds them to Variable), data/, serialization, gradcheck; nn/ and 
 
 import importlib
 
+from . import amp as amp
 from . import cuda as cuda
 from . import dtypes, methods
+from .amp import autocast as autocast
 from .backend import Device
 from .cuda import get_float32_matmul_precision as get_float32_matmul_precision
 from .cuda import set_float32_matmul_precision as set_float32_matmul_precision

@@ -13,14 +13,16 @@ import math
 import os
 import secrets
 import zipfile
-from contextlib import suppress
+from collections.abc import Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .backend import backend
+from .backend import Device, backend, place
 from .errors import DataError, DeviceError, DTypeError, MinigradError
+from .protocols import to
 from .tape import Variable
 
 VERSION = 1
@@ -58,30 +60,64 @@ def save(obj, path) -> None:
         raise
 
 
-def load(path) -> Any:
-    """What `save` wrote to the file `path`, with every array as a Variable on the CPU.
+def load(path, map_location=None) -> Any:
+    """What `save` wrote to the file `path`, with every array as a Variable, on the CPU unless map_location says more.
 
     A file of arrays alone, as NumPy's savez or safetensors' save_file write, comes as a flat dictionary.
     Nothing in the file is executed.
 
     Args:   path - ends in .npz or .safetensors.
+            map_location - a device: "cuda:1". Or, as for PyTorch, a dictionary or a function; a file does not record
+                devices, so every array in it is taken to come from "cpu": {"cpu": "cuda:1"} moves them, an entry for
+                "cuda:0" never applies, and function(variable, "cpu") returns the Variable to take, or None for the CPU.
     Raises: DataError for a file that is missing, damaged, or holds what minigrad has no dtype for; ValueError for
-            another ending.
+            another ending; DeviceError for a device that is not there.
     """
     path = Path(path)
     read = _format("load", path)[1]
+    located = _located(map_location)
     if not path.is_file():
         raise DataError(f"load: there is no file {path}")
-    try:
+    with _errors_of(path):
         text, arrays = read(path)
         variables = {name: Variable(array) for name, array in arrays.items()}
-        return variables if text is None else _restored(text, variables)
+    variables = {name: located(x) for name, x in variables.items()}
+    if text is None:
+        return variables
+    with _errors_of(path):
+        return _restored(text, variables)
+
+
+@contextmanager
+def _errors_of(path):
+    """Let what goes wrong in reading the bytes of a file be a DataError that names it."""
+    try:
+        yield
     except (ImportError, MemoryError, PermissionError):
         raise
     except MinigradError as error:
         raise DataError(f"load: {path}: {error}") from None
     except Exception as error:  # whatever reading bytes of unknown origin may raise
         raise DataError(f"load: {path} is damaged, or no {path.suffix} file: {error}") from error
+
+
+def _located(map_location):
+    """The function of a Variable on the CPU that gives it where `map_location` wants it."""
+    if callable(map_location):
+
+        def chosen(x):
+            y = map_location(x, "cpu")
+            if not isinstance(y, Variable | None):
+                raise DTypeError(f"load: map_location returned a {type(y).__name__}; expected a Variable, or None")
+            return x if y is None else y
+
+        return chosen
+    device = map_location.get("cpu") if isinstance(map_location, Mapping) else map_location
+    if device is None:
+        return lambda x: x
+    with place(device if isinstance(device, Device) else Device(device)) as library:  # before any bytes are read
+        there = library.here()
+    return lambda x: to(x, device=there)
 
 
 def _format(caller, path):

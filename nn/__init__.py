@@ -5,6 +5,7 @@ Read parameter.py and module.py first; every layer is a constructor, an initiali
 
 from . import functional as functional
 from . import init as init
+from . import utils as utils
 from .activation import GELU as GELU
 from .activation import LeakyReLU as LeakyReLU
 from .activation import LogSoftmax as LogSoftmax

@@ -42,6 +42,9 @@ class Adagrad(Optimizer):
     def start(self, xp, p, group):
         return xp.full_like(p, group["initial_accumulator_value"])
 
+    def counts(self, group):
+        return bool(group["lr_decay"])
+
     def prepare(self, group, state):
         step = state["step"] = state.get("step", 0) + 1
         return ("sum",), (float(group["lr"]) / (1 + (step - 1) * float(group["lr_decay"])), float(group["eps"]))

@@ -19,7 +19,7 @@ A new optimizer writes two methods, and the second reads as its formula:
 from collections.abc import Iterable
 from typing import Any
 
-from ..backend import around, backend, device_of
+from ..backend import around, backend, device_of, moved
 from ..errors import DTypeError, ShapeError, StateError
 from ..tape import Variable, enable_grad
 from ..tape.versions import memory
@@ -37,7 +37,7 @@ class Optimizer:
             defaults - dictionary of the settings, for groups that do not name them.
     Holds:  param_groups - list of dictionaries; change a setting there, as in `group["lr"] *= 0.1`.
             state - per parameter a dictionary of arrays and of `step`, an int; it follows its parameter to another
-            dtype or device.
+            dtype or device. Steps that a GPU left out (`step_unless`) are taken off `step` by state_dict().
     Raises: ValueError for no parameters, a non-leaf, a parameter given twice, a setting out of its range;
             DTypeError for what is no Variable.
     """
@@ -53,6 +53,8 @@ class Optimizer:
         self.state: dict[Variable, dict[str, Any]] = {}
         self._scratch: dict = {}
         self._bundles: dict = {}
+        self._found: dict = {}  # what step_unless was given, for the step that it makes
+        self._left_out: Any = None  # 0-d array on a GPU: how many steps it left out that `step` still counts
         self._numbers: tuple = (None, None, None)  # of the last parameter: the numbers, the dtype, the operands
         self.check(defaults)
         for group in self._groups(params):
@@ -83,6 +85,10 @@ class Optimizer:
             if not fine:
                 raise ValueError(f"{type(self).__name__}: {name} must be a number >= 0, got {group[name]!r}")
 
+    def counts(self, group: dict) -> bool:
+        """False where the numbers of a step do not depend on how many steps were made before."""
+        return True
+
     # --- the step ------------------------------------------------------------------------------------------------
 
     def step(self, closure=None):
@@ -96,6 +102,8 @@ class Optimizer:
         if closure is not None:
             with enable_grad():
                 loss = closure()
+        if self._left_out is not None and not self._left_to_kernels():
+            self._settle()
         work = [(v, group) for group in self.param_groups for v in group["params"] if v.grad is not None]
         for v, _ in work:
             if not isinstance(v.grad, Variable) or v.grad.data.shape != v.data.shape or v.grad.dtype != v.dtype:
@@ -104,6 +112,7 @@ class Optimizer:
         for v, group in work:
             state = self.state.get(v)
             if state is None:
+                self._settle()
                 state = self.state[v] = {}
             names, numbers = self.prepare(group, state)
             key: Any = v
@@ -117,6 +126,47 @@ class Optimizer:
         for batch in batches.values():
             self._step(*batch)
         return loss
+
+    def step_unless(self, found: dict):
+        """`step()`, or nothing where an array in `found` ({device: 0-d float32}, alike on all) is not 0.
+
+        A step that is left out is not counted. On a GPU the kernel of this optimizer leaves it out, and the host does
+        not wait; but where the numbers of a step depend on how many there were (`counts`: Adam), or the optimizer has
+        no kernel or a `step` of its own, the host looks first, which is one synchronization.
+        """
+        if not self._left_to_kernels():
+            return None if any(f.item() for f in found.values()) else self.step()
+        self._found = found
+        try:
+            loss = self.step()
+        finally:
+            self._found = {}
+        if "step" in self.entries:
+            left_out = next(iter(found.values()))
+            if self._left_out is not None:
+                left_out = moved(left_out, device_of(self._left_out))
+                with around(left_out):
+                    left_out = self._left_out + left_out
+            self._left_out = left_out
+        return loss
+
+    def _left_to_kernels(self):
+        """True where kernels can leave out the whole step, and the count of steps can be put right later."""
+        if self.kernel is None or type(self).step is not Optimizer.step:
+            return False
+        work = {v: group for group in self.param_groups for v in group["params"] if v.grad is not None}
+        for v, group in work.items():
+            if backend[type(v.data)].host or not v.data.flags.c_contiguous or self.counts(group):
+                return False
+        return "step" not in self.entries or self.state.keys() <= work.keys()  # for all parameters alike
+
+    def _settle(self):
+        """Take the steps that a GPU left out off the counts. Waits for it."""
+        if self._left_out is not None:
+            count, self._left_out = int(self._left_out.item()), None
+            for state in self.state.values():
+                if "step" in state:
+                    state["step"] -= count
 
     def _step(self, group, names, numbers, variables, states):
         """One parameter, several small ones as a bundle, or all that lie on one GPU."""
@@ -146,9 +196,12 @@ class Optimizer:
         columns = [[self._buffer(v, n, group, s) for v, s in zip(variables, states, strict=True)] for n in names]
         library = backend[type(ps[0])]
         decay = 0.0 if self.decoupled else float(group.get("weight_decay", 0.0))
+        found = self._found.get(device_of(ps[0]))
         if self.kernel is None or not library.step(
-            self.kernel, ps, gs, columns, numbers, decay, bool(group.get("maximize", False)), None
+            self.kernel, ps, gs, columns, numbers, decay, bool(group.get("maximize", False)), found
         ):
+            if found is not None and found.item():
+                return
             for i, (p, g) in enumerate(zip(ps, gs, strict=True)):
                 self._update(group, numbers, p, g, [column[i] for column in columns])
 
@@ -277,6 +330,7 @@ class Optimizer:
 
         Parameters are numbered through all groups. The arrays are the optimizer's own: the next step changes them.
         """
+        self._settle()
         params = [v for group in self.param_groups for v in group["params"]]
         index = {v: i for i, v in enumerate(params)}
         groups = [{**group, "params": [index[v] for v in group["params"]]} for group in self.param_groups]
@@ -291,7 +345,7 @@ class Optimizer:
         state = loaded_state(self, state_dict["state"], state_dict["param_groups"], groups)
         for group, new in zip(self.param_groups, groups, strict=True):
             group.update(new)
-        self.state = state
+        self.state, self._left_out = state, None
 
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} ("]

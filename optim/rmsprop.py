@@ -41,6 +41,9 @@ class RMSprop(Optimizer):
         defaults = {"lr": lr, "momentum": momentum, "alpha": alpha, "eps": eps, "centered": centered}
         super().__init__(params, {**defaults, "weight_decay": weight_decay, "maximize": maximize})
 
+    def counts(self, group):
+        return False
+
     def prepare(self, group, state):
         state["step"] = state.get("step", 0) + 1
         lr, alpha, eps, momentum = (float(group[name]) for name in ("lr", "alpha", "eps", "momentum"))

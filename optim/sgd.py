@@ -45,6 +45,9 @@ class SGD(Optimizer):
                 f"got momentum {group['momentum']!r}, dampening {group['dampening']!r}"
             )
 
+    def counts(self, group):
+        return bool(group["momentum"] and group["dampening"])  # the first step is not dampened
+
     def prepare(self, group, state):
         lr, momentum = float(group["lr"]), float(group["momentum"])
         if not momentum:

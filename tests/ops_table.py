@@ -11,6 +11,7 @@ import numpy as np
 
 import minigrad as mg
 import minigrad.nn.functional as F
+from minigrad.backend import device_of, moved
 from minigrad.protocols import Move
 
 rng = np.random.default_rng(12345)
@@ -102,6 +103,11 @@ def cross_entropy_reference(x, target, weight=None, ignore=-100, smoothing=0.0, 
     smooth = -(log_p * w).sum(axis=1) * keep / x.shape[1]
     loss = (1 - smoothing) * sharp + smoothing * smooth
     return loss.sum() / (w[safe] * keep).sum() if reduce else loss
+
+
+def beside(x, values):
+    """Constants as an array of x's dtype, on x's device."""
+    return moved(np.asarray(values, x.dtype), device_of(x.data if isinstance(x, mg.Variable) else x))
 
 
 def with_write(index):
@@ -373,7 +379,7 @@ ROWS = [
     ),
     Row(
         "batch_norm eval",
-        lambda x, w, b: F.batch_norm(x, np.array([0.1, 0.2, 0.3], x.dtype), np.array([1.0, 2.0, 3.0], x.dtype), w, b),
+        lambda x, w, b: F.batch_norm(x, beside(x, [0.1, 0.2, 0.3]), beside(x, [1.0, 2.0, 3.0]), w, b),
         ((2, 3, 2), (3,), (3,)),
         lambda x, w, b: (
             (x - over_channels(np.array([0.1, 0.2, 0.3]), x))
@@ -402,14 +408,14 @@ ROWS = [
     Row(
         "cross_entropy options",
         lambda x, t: F.cross_entropy(
-            x, t, weight=np.arange(1.0, 7.0), ignore_index=4, label_smoothing=0.1, reduction="none"
+            x, t, weight=beside(x, range(1, 7)), ignore_index=4, label_smoothing=0.1, reduction="none"
         ),
         ((5, 6), LABELS),
         lambda x, t: cross_entropy_reference(x, t, np.arange(1.0, 7.0), 4, 0.1, reduce=False),
     ),
     Row(
         "cross_entropy weighted",
-        lambda x, t: F.cross_entropy(x, t, weight=np.arange(1.0, 7.0), ignore_index=4),
+        lambda x, t: F.cross_entropy(x, t, weight=beside(x, range(1, 7)), ignore_index=4),
         ((5, 6), LABELS),
         lambda x, t: cross_entropy_reference(x, t, np.arange(1.0, 7.0), 4),
     ),
@@ -435,9 +441,7 @@ ROWS = [
     ),
     Row(
         "bce_with_logits weighted",
-        lambda x, t: F.binary_cross_entropy_with_logits(
-            x, t, reduction="none", pos_weight=np.array([1.0, 2, 3, 4], x.dtype)
-        ),
+        lambda x, t: F.binary_cross_entropy_with_logits(x, t, reduction="none", pos_weight=beside(x, [1, 2, 3, 4])),
         ((3, 4), rng.uniform(0, 1, (3, 4))),
         lambda x, t: (
             -(t * np.array([1.0, 2, 3, 4]) * np.log(1 / (1 + np.exp(-x))) + (1 - t) * np.log(1 / (1 + np.exp(x))))

@@ -30,13 +30,13 @@ FLOORS = (
     ("errors", "dtypes", "backend"),
     ("tape",),
     ("ops",),
-    ("methods", "protocols", "gradcheck", "serialization", "data", "cuda"),
+    ("methods", "protocols", "gradcheck", "serialization", "data", "cuda", "amp", "info"),
     ("nn", "optim"),
 )
 LONGEST = 400  # lines of a file
 
 # On these floors arrays may lie on a device: np. is for types, for drawing on the host and for taking in numbers.
-ON_DEVICE = ("tape", "ops", "methods", "protocols", "nn", "optim")
+ON_DEVICE = ("tape", "ops", "methods", "protocols", "amp", "nn", "optim")
 HOST_NAMES = re.compile(
     r"ndarray|generic|integer|dtype|u?int\d+|float\d+|bool_|promote_types|random|asarray|array2string"
 )

@@ -34,8 +34,9 @@ TESTS = """
 """
 
 
-def test_settings_do_not_leak_from_test_to_test(pytester):
+def test_settings_do_not_leak_from_test_to_test(pytester, monkeypatch):
     here = Path(__file__)
+    monkeypatch.setenv("PYTHONPATH", str(here.parent))
     pytester.makeconftest((here.parent / "conftest.py").read_text(encoding="utf-8"))
     pytester.makepyprojecttoml((here.parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
     pytester.makepyfile(TESTS)

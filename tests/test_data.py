@@ -7,7 +7,7 @@ import pytest
 
 import minigrad as mg
 from minigrad.data import DataLoader, Dataset, Subset, TensorDataset, load_digits, random_split
-from minigrad.errors import IndexRangeError, ShapeError
+from minigrad.errors import DeviceError, IndexRangeError, ShapeError
 from minigrad.tape import Variable
 
 
@@ -329,8 +329,43 @@ def test_a_sampler_may_give_keys():
     assert batch.data.tolist() == [3, 1]
 
 
-def test_num_workers_and_pin_memory_are_accepted_as_far_as_they_mean_nothing():
-    assert len(DataLoader(pairs(3), num_workers=0, pin_memory=True)) == 3
+def test_num_workers_is_accepted_as_far_as_it_means_nothing():
+    assert len(DataLoader(pairs(3), num_workers=0)) == 3
+
+
+@pytest.mark.parametrize("device", ["cpu", mg.device("cpu")])
+@pytest.mark.parametrize("make", [pairs, Squares])
+def test_loader_for_the_cpu_is_the_plain_one(make, device):
+    data = make(5)
+    batches = iter(DataLoader(data, 2, shuffle=True, generator=0, device=device))
+    x, y = next(batches)
+    assert type(x) is Variable and x.device == y.device == "cpu"
+    assert len(getattr(data, "asked", (0, 1))) == 2, "nothing is fetched ahead"
+    assert [y.tolist(), *([y.tolist() for _, y in batches])] == labels(DataLoader(data, 2, shuffle=True, generator=0))
+
+
+def test_loader_for_a_device_makes_variables_of_arrays():
+    (batch,) = DataLoader([1, 2], 2, collate_fn=lambda items: (np.array(items), "text", items), device="cpu")
+    assert type(batch[0]) is Variable and batch[1:] == ("text", [1, 2])
+    learned = Variable(np.ones(2), requires_grad=True)
+    ((x,),) = DataLoader(TensorDataset(learned), 2, device="cpu")
+    x.sum().backward()
+    assert learned.grad.tolist() == [1, 1]
+
+
+@pytest.mark.skipif(mg.cuda.is_available(), reason="there is a GPU")
+def test_loader_without_a_gpu_says_that_it_pins_no_memory():
+    loader = DataLoader(pairs(3), 2, pin_memory=True)
+    with pytest.warns(UserWarning, match="DataLoader: pin_memory=True, but no GPU is found") as caught:
+        assert labels(loader) == [[0, 1], [2]]
+    assert len(caught) == 1
+    assert DataLoader(pairs(3), pin_memory=True, device="cpu").pin_memory
+
+
+def test_loader_ignores_the_device_to_pin_memory_for_and_says_so():
+    with pytest.warns(UserWarning, match="pin_memory_device='cuda:1' is ignored, as page-locked memory serves every"):
+        DataLoader(pairs(3), pin_memory=True, pin_memory_device="cuda:1")
+    DataLoader(pairs(3), pin_memory_device="cuda:1")
 
 
 @pytest.mark.parametrize(
@@ -345,6 +380,8 @@ def test_num_workers_and_pin_memory_are_accepted_as_far_as_they_mean_nothing():
         ({"shuffle": True, "sampler": [0]}, ValueError, "sampler decides the order, and so does shuffle=True"),
         ({"batch_size": 2, "batch_sampler": [[0]]}, ValueError, "batch_sampler excludes batch_size"),
         ({"drop_last": True, "batch_sampler": [[0]]}, ValueError, "batch_sampler excludes"),
+        ({"device": "tpu"}, DeviceError, r'device: expected "cpu", "cuda" or "cuda:1", got \'tpu\''),
+        ({"device": 1}, DeviceError, "got 1"),
         ({"dataset": iter([1])}, TypeError, r"__len__ and __getitem__, and list_iterator lacks one"),
     ],
 )

@@ -351,8 +351,9 @@ def test_tf32_is_a_switch(double):
 
     assert mg.get_float32_matmul_precision() == "highest"
     mg.set_float32_matmul_precision("high")
-    assert cupy._core.get_compute_type(np.dtype("f")) == cupy._core.COMPUTE_TYPE_TF32
+    types = cupy._core._routines_linalg
+    assert cupy._core.get_compute_type(np.dtype("f")) == types.COMPUTE_TYPE_TF32
     mg.set_float32_matmul_precision("highest")
-    assert cupy._core.get_compute_type(np.dtype("f")) == cupy._core.COMPUTE_TYPE_DEFAULT
+    assert cupy._core.get_compute_type(np.dtype("f")) == types.COMPUTE_TYPE_DEFAULT
     with pytest.raises(ValueError, match='"highest", "high" or "medium", got \'low\''):
         mg.set_float32_matmul_precision("low")

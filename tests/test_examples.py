@@ -178,6 +178,44 @@ def test_without_the_extras_the_command_to_install_them_is_told(tmp_path):
     assert done.stderr == 'matplotlib is not installed: pip install -e ".[examples]"\n'
 
 
+@needs_extras
+@pytest.mark.usefixtures("cuda")
+@pytest.mark.parametrize(("arguments", "device"), [([], "cuda"), (["--device", "cpu"], "cpu")])
+def test_it_trains_on_the_gpu_if_there_is_one(train, tmp_path, arguments, device):
+    unbroken = train("train_digits", *arguments, "--epochs", 2, out="unbroken")
+    assert f" s on {device}; see " in unbroken[-1]
+    before = train("train_digits", *arguments, "--epochs", 1)
+    after = train("train_digits", *arguments, "--epochs", 2, "--resume")
+    assert before[:1] + after[:1] == unbroken[:2]  # dropout goes on too
+    assert ("random_there" in mg.load(tmp_path / "out" / "checkpoint.npz")) == (device == "cuda")
+
+
+@needs_extras
+def test_a_checkpoint_goes_on_on_another_device(train, cuda):
+    train("train_digits", "--epochs", 4, "--device", "cpu")
+    line, end = train("train_digits", "--epochs", 5, "--device", cuda, "--resume")
+    assert " on cuda;" in end and float(re.findall(r"accuracy ([\d.]+)%", line)[-1]) > 70
+    assert len(train("train_digits", "--epochs", 6, "--device", "cpu", "--resume")) == 2
+
+
+@needs_extras
+def test_an_epoch_waits_for_the_gpu_only_to_show_numbers(monkeypatch, double):
+    monkeypatch.syspath_prepend(EXAMPLES)
+    import train_digits
+    from tqdm import tqdm
+
+    model = train_digits.Net().to("cuda")
+    optimizer = optim.Adam(model.parameters())
+    loader = data.DataLoader(data.Subset(data.load_digits(), range(96)), batch_size=32, device="cuda")
+    with tqdm(disable=True) as bar:
+        train_digits.train(model, loader, optimizer, bar)
+        double.synchronizations.clear()
+        train_digits.train(model, loader, optimizer, bar)
+        train_digits.evaluate(model, loader)
+    assert [reason for reason in double.synchronizations if "vent" not in reason and "item" not in reason] == []
+    assert sum("item" in reason for reason in double.synchronizations) == 4
+
+
 # MNIST
 
 
@@ -221,6 +259,25 @@ def test_mnist_learns_and_resumes(train, small_mnist, monkeypatch):
     before = train("train_mnist", "--data", folder, "--epochs", 1)
     after = train("train_mnist", "--data", folder, "--resume")
     assert before[:1] + after[:2] == unbroken[:3]
+
+
+@needs_extras
+def test_mnist_in_mixed_precision(train, small_mnist, monkeypatch, cuda):
+    import train_mnist
+
+    kind, folder = small_mnist
+    monkeypatch.setattr(train_mnist, "MNIST", kind)
+    monkeypatch.setattr(train_mnist, "Subset", lambda dataset, chosen: data.Subset(dataset, range(32)))
+    command = "train_mnist", "--data", folder, "--device", cuda
+    unbroken = train(*command, "--amp", "--epochs", 2, out="unbroken")
+    float32 = train(*command, "--epochs", 1, out="float32")
+    losses = [float(re.search(r"loss ([\d.]+)", lines[0])[1]) for lines in (unbroken, float32)]
+    assert losses[0] == pytest.approx(losses[1], rel=0.02) and unbroken[0] != float32[0]
+    before = train(*command, "--amp", "--epochs", 1)
+    after = train(*command, "--amp", "--epochs", 2, "--resume")
+    assert before[:1] + after[:1] == unbroken[:2]  # the scaler goes on too
+    with pytest.raises(SystemExit, match="was made with amp=True, and this run has amp=False"):
+        train(*command, "--epochs", 3, "--resume")
 
 
 @needs_extras

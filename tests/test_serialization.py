@@ -13,7 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from minigrad.errors import DataError, DTypeError
+import minigrad as mg
+from minigrad import nn, optim
+from minigrad.errors import DataError, DeviceError, DTypeError
 from minigrad.serialization import load, save
 from minigrad.tape import Variable
 from minigrad.tape.versions import owner_of
@@ -420,6 +422,127 @@ def test_a_file_has_ordinary_permissions(suffix, tmp_path):
     (tmp_path / "other").write_bytes(b"")
     save({"x": np.ones(1)}, tmp_path / f"a{suffix}")
     assert (tmp_path / f"a{suffix}").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+# --- devices -----------------------------------------------------------------------------------------------------
+
+ON_THE_CPU = {
+    "None": None,
+    "a name": "cpu",
+    "a Device": mg.device("cpu"),
+    "a dictionary without cpu": {"cuda:0": "cuda:1", "cuda:1": "cpu"},
+    "a dictionary": {"cpu": "cpu"},
+    "a function": lambda storage, location: storage,
+    "a function that leaves it": lambda storage, location: None,
+}
+
+
+@both
+@pytest.mark.parametrize("location", ON_THE_CPU.values(), ids=ON_THE_CPU.keys())
+def test_arrays_come_to_the_cpu(location, suffix, tmp_path):
+    tree = TREES["checkpoint"]
+    save(tree, tmp_path / f"a{suffix}")
+    same(tree, load(tmp_path / f"a{suffix}", map_location=location))
+
+
+def test_a_function_gets_each_array_and_where_it_is_from(tmp_path):
+    save({"a": np.ones(2), "b": [np.zeros(3)]}, tmp_path / "a.npz")
+    seen = []
+    loaded = load(tmp_path / "a.npz", lambda x, location: seen.append(location) or x + 1)
+    assert seen == ["cpu", "cpu"]
+    same({"a": np.full(2, 2.0), "b": [np.ones(3)]}, loaded)
+    with pytest.raises(DTypeError, match=r"^load: map_location returned a ndarray; expected a Variable, or None"):
+        load(tmp_path / "a.npz", lambda x, location: x.data)
+    with pytest.raises(ZeroDivisionError):  # not "the file is damaged"
+        load(tmp_path / "a.npz", lambda x, location: 1 / 0)
+
+
+@pytest.mark.parametrize("location", ["cuda:97", "tpu", 3, {"cpu": "cuda:97"}])
+def test_a_device_that_is_not_there(location, tmp_path):
+    save({"a": np.ones(2)}, tmp_path / "a.npz")
+    with pytest.raises(DeviceError, match="device"):
+        load(tmp_path / "a.npz", map_location=location)
+    with pytest.raises(DeviceError, match="device"):
+        load(tmp_path / "none.npz", map_location=location)
+
+
+@both
+@pytest.mark.parametrize("location", ["cuda", "cuda:1", {"cpu": "cuda"}, lambda x, location: x.cuda()])
+def test_arrays_of_a_device_are_saved_and_come_to_one(location, suffix, cuda, request, tmp_path):
+    if location == "cuda:1" and mg.cuda.device_count() < 2:
+        pytest.skip("there is one GPU only")
+    tree = {"a": np.arange(6, dtype="f4").reshape(2, 3).T, "b": [np.array(True), np.zeros((0, 2))], "n": 3}
+    there = {"a": Variable(tree["a"]).to(cuda), "b": [Variable(x).to(cuda) for x in tree["b"]], "n": 3}
+    waits = request.getfixturevalue("double").synchronizations if "double" in request.fixturenames else []
+    waits.clear()
+    save(there, tmp_path / f"a{suffix}")
+    assert len(waits) <= 3, "one transfer for each array"
+    same(tree, load(tmp_path / f"a{suffix}"))
+    loaded = load(tmp_path / f"a{suffix}", location)
+    arrays = [loaded["a"], *loaded["b"]]
+    assert {x.device for x in arrays} == {"cuda:1" if location == "cuda:1" else "cuda:0"}
+    assert all(x.is_leaf and not x.requires_grad for x in arrays)
+    same(tree, {"a": loaded["a"].cpu(), "b": [x.cpu() for x in loaded["b"]], "n": loaded["n"]})
+
+
+OPTIMIZERS = {
+    "SGD": lambda ps: optim.SGD(ps, 0.1, momentum=0.9, weight_decay=0.01),
+    "Adam": lambda ps: optim.Adam(ps, 0.01, amsgrad=True),
+    "RMSprop": lambda ps: optim.RMSprop(ps, 0.01, momentum=0.5, centered=True),
+}
+
+
+@both
+@pytest.mark.parametrize("make", OPTIMIZERS.values(), ids=OPTIMIZERS.keys())
+@pytest.mark.parametrize("home", ["cuda", "cpu"])
+def test_training_goes_on_after_a_detour_by_the_other_device(home, make, suffix, cuda, tmp_path):
+    """Bit for bit as without it: files and moves round nothing, and lose nothing of the state."""
+    x = np.random.default_rng(0).normal(size=(8, 3)).astype("f4")
+
+    def begun(device):
+        mg.manual_seed(0)
+        model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Tanh(), nn.Linear(4, 1)).to(device)
+        return model, make(model.parameters())
+
+    def train(model, optimizer, steps):
+        batch = Variable(x).to(next(iter(model.parameters())).device)
+        for _ in range(steps):
+            optimizer.zero_grad()
+            (model(batch) ** 2).mean().backward()
+            optimizer.step()
+
+    def state(model, optimizer):
+        return {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
+
+    def restored(device, path, location=None):
+        model, optimizer = begun(device)
+        loaded = load(path, location)
+        model.load_state_dict(loaded["model"])
+        optimizer.load_state_dict(loaded["optimizer"])
+        assert {v.device.type for v in model.state_dict().values()} == {device}
+        return model, optimizer
+
+    away = "cpu" if home == "cuda" else "cuda"
+    straight = begun(home)
+    train(*straight, 5)
+    there = begun(home)
+    train(*there, 2)
+    save(state(*there), tmp_path / f"there{suffix}")
+    elsewhere = restored(away, tmp_path / f"there{suffix}")
+    save(state(*elsewhere), tmp_path / f"elsewhere{suffix}")
+    back = restored(home, tmp_path / f"elsewhere{suffix}", location=away)
+    train(*back, 3)
+    save(state(*straight), tmp_path / f"a{suffix}")
+    save(state(*back), tmp_path / f"b{suffix}")
+    same(arrays_of(load(tmp_path / f"a{suffix}")), load(tmp_path / f"b{suffix}"))
+    train(*elsewhere, 1)  # it can go on there, too
+
+
+def arrays_of(tree):
+    """The tree with arrays in place of Variables."""
+    if isinstance(tree, dict):
+        return {key: arrays_of(value) for key, value in tree.items()}
+    return [arrays_of(value) for value in tree] if isinstance(tree, list) else getattr(tree, "data", tree)
 
 
 def test_the_optional_library_is_imported_late():

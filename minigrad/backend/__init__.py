@@ -125,6 +125,21 @@ def together(name, operands):
     return library.around(arrays[0])
 
 
+def numbers_beside(operands, tracked=None):
+    """The operands, with single elements of the host as numbers where there are arrays on a GPU: as in PyTorch.
+
+    Those that are `tracked` stay: their gradient belongs to the host.
+    """
+    kinds = set(map(type, operands))
+    if np.ndarray not in kinds or gpu[0].array not in kinds:
+        return operands
+    tracked = tracked or [None] * len(operands)
+    return [
+        x.item() if type(x) is np.ndarray and x.ndim == 0 and edge is None else x
+        for x, edge in zip(operands, tracked, strict=True)
+    ]
+
+
 def _apart(name, operands):
     places = [
         f"argument {i} {x.shape} is on {device_of(x)}"
@@ -149,6 +164,7 @@ def computed(name, function, *operands):
     """
     if not gpu:
         return function(*operands)
+    operands = numbers_beside(operands)
     with together(name, operands):
         return function(*operands)
 

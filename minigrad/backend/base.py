@@ -35,6 +35,11 @@ def _polynomial(coefficients, x):
     return y
 
 
+def _exact(x):
+    """The dtype that elements of `x` are added up in."""
+    return np.promote_types(x.dtype, np.float32)
+
+
 class Backend:
     """The kernels of one array library. A device's own Backend overrides those that it does better."""
 
@@ -127,6 +132,38 @@ class Backend:
     def step(self, formula, params, grads, buffers, numbers, weight_decay, maximize, found_inf) -> bool:
         """One step of an optimizer over many parameters. False: there is no kernel for it, nothing has been done."""
         return False
+
+    # Many arrays at once, for gradient clipping and loss scaling.
+
+    def sum_of_squares(self, arrays):
+        """The sum of the squares of all elements: a 0-d array, float64 where there are float64 arrays, else float32."""
+        flat = [a.reshape(-1).astype(_exact(a), copy=False) for a in arrays]
+        return self._added(self.xp.add, [self.xp.dot(a, a) for a in flat])
+
+    def max_abs(self, arrays):
+        """The largest absolute value among all elements, a 0-d array as of `sum_of_squares`; 0 for none."""
+        xp = self.xp
+        most = [xp.maximum(a.max(), -a.min()).astype(_exact(a)) for a in arrays if a.size]
+        return self._added(xp.maximum, most)
+
+    def _added(self, add, numbers):
+        total = self.xp.zeros((), np.float32)
+        for n in numbers:
+            total = add(total, n)
+        return self.xp.asarray(total)
+
+    def scale(self, arrays, factor) -> None:
+        """arrays *= factor, in place, by a 0-d array."""
+        with np.errstate(invalid="ignore"):  # a factor of 0 for a norm of inf
+            for a in arrays:
+                a *= factor
+
+    def unscale(self, arrays, inverse_scale, found_inf) -> None:
+        """arrays *= inverse_scale, a 0-d array, in place; and found_inf (0-d, float32) = 1 where one is inf or NaN."""
+        with np.errstate(invalid="ignore", over="ignore"):
+            for a in arrays:
+                self.xp.maximum(found_inf, ~self.xp.isfinite(a).all(), out=found_inf)
+                a *= inverse_scale
 
     softmax = rows.softmax
     softmax_backward = rows.softmax_backward

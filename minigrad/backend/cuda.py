@@ -14,6 +14,7 @@ from ..errors import DeviceError
 from .base import Backend
 from .device import Device
 from .kernels import elementwise, index, multi, normalize, random, rows, windows
+from .prefetch import Prefetcher
 
 
 class CudaBackend(Backend):
@@ -97,6 +98,10 @@ class CudaBackend(Backend):
     def pinned(self, shape, dtype):
         """A NumPy array in page-locked memory, from which the GPU copies while the host goes on."""
         return cupyx.empty_pinned(shape, dtype)
+
+    def prefetcher(self, index) -> Prefetcher:
+        """What copies batches to GPU number `index` while it computes."""
+        return Prefetcher(index)
 
     # --- the GPU itself ------------------------------------------------------------------------------------------
 

@@ -96,10 +96,11 @@ class Subset(Dataset):
         return self.dataset[int(at) if at.ndim == 0 else at]
 
 
-def columns(dataset, indices):
+def columns(dataset, indices, new=None):
     """A whole batch by one fancy index per tensor, or None where items must be fetched one by one.
 
     A subclass that has its own `__getitem__` (to augment, say) is asked item by item.
+    Args: new - new(shape, dtype) gives the memory on the host in which the batch is wanted.
     """
     chain = [dataset]
     while type(chain[-1]).__getitem__ is Subset.__getitem__:
@@ -110,7 +111,17 @@ def columns(dataset, indices):
     indices = np.asarray(indices, np.int64)
     for subset in subsets:
         indices = subset.indices[indices]
-    return list(tensors[indices])
+    return list(tensors[indices]) if new is None else [_taken(x, indices, new) for x in tensors.tensors]
+
+
+def _taken(x, indices, new):
+    """The rows of `x` in memory that `new` gives; elsewhere where x is no plain array, or an index out of range."""
+    n = len(x.data)
+    inside = indices.size and -n <= indices.min() and indices.max() < n
+    if x.tracked or not inside or type(x.data) is not np.ndarray:
+        return _rows(x, indices)
+    y = new((*indices.shape, *x.shape[1:]), x.dtype)
+    return Variable(x.data.take(indices, 0, out=y, mode="wrap"))  # mode "raise" would go by way of a copy
 
 
 def random_split(dataset, lengths: Sequence[int | float], generator=None) -> list[Subset]:

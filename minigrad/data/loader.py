@@ -1,17 +1,19 @@
 """DataLoader: the batches of a dataset, epoch after epoch. And default_collate, which makes one batch of many items."""
 
 import copy
+import warnings
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from itertools import islice
 
 import numpy as np
 
-from ..backend import backend
+from ..backend import Device, backend, cuda_is_available, load_cuda, place
 from ..dtypes import promote
 from ..errors import DTypeError, ShapeError
 from ..ops.shape import stack
 from ..tape import Variable
 from .dataset import as_generator, columns
+from .prefetch import delivered, pinned
 
 
 class DataLoader:
@@ -27,11 +29,16 @@ class DataLoader:
             batch_sampler - iterable of lists of indices, instead of batch_size, shuffle, sampler and drop_last.
             num_workers - 0.
             collate_fn - function of a list of items, makes the batch. Default: default_collate.
-            pin_memory - accepted for PyTorch's sake, without effect.
+            pin_memory - put the batches into page-locked memory, from which `x.to("cuda", non_blocking=True)` copies
+                while the host goes on. Without a GPU: a warning, and ordinary memory. Default False.
             drop_last - leave out a last batch that is not full, default False.
             generator - numpy.random.Generator or an integer seed. Default: minigrad's, which mg.manual_seed seeds.
+            pin_memory_device - ignored, as in PyTorch: page-locked memory serves every GPU.
+            device - where the batches shall be, as Variables; PyTorch lacks this. Those for a GPU are fetched one
+                batch ahead, and are copied (from page-locked memory) while the GPU computes; nothing waits for it.
+                Default None: where the dataset has them.
     Raises: ValueError for a batch_size below 1, num_workers other than 0, or arguments that exclude each other;
-            TypeError for a dataset without length or index.
+            TypeError for a dataset without length or index; DeviceError for a device that is not there.
     """
 
     def __init__(
@@ -47,6 +54,8 @@ class DataLoader:
         drop_last: bool = False,
         *,
         generator=None,
+        pin_memory_device: str = "",
+        device: "str | Device | None" = None,
     ):
         if not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
             raise TypeError(
@@ -64,9 +73,20 @@ class DataLoader:
             raise ValueError("DataLoader: sampler decides the order, and so does shuffle=True; give one of them")
         if batch_sampler is not None and (batch_size != 1 or shuffle or sampler is not None or drop_last):
             raise ValueError("DataLoader: batch_sampler excludes batch_size, shuffle, sampler and drop_last")
+        if pin_memory and pin_memory_device:
+            warnings.warn(
+                f"DataLoader: pin_memory_device={pin_memory_device!r} is ignored, as page-locked memory serves every "
+                "GPU; leave it out",
+                stacklevel=2,
+            )
+        if device is not None:
+            device = device if isinstance(device, Device) else Device(device)
+            with place(device):  # a device that is not there is refused here
+                pass
         self.dataset, self.batch_size, self.shuffle, self.drop_last = dataset, batch_size, shuffle, drop_last
         self.sampler, self.batch_sampler = sampler, batch_sampler
-        self.num_workers, self.pin_memory = num_workers, pin_memory
+        self.num_workers, self.pin_memory, self.pin_memory_device = num_workers, pin_memory, pin_memory_device
+        self.device = device
         self.collate_fn = default_collate if collate_fn is None else collate_fn
         self.generator = generator if generator is None else as_generator("DataLoader", generator)
 
@@ -77,12 +97,28 @@ class DataLoader:
         return n // self.batch_size if self.drop_last else -(-n // self.batch_size)
 
     def __iter__(self) -> Iterator:
-        for indices in self._batches():
-            batch = columns(self.dataset, indices) if self.collate_fn is default_collate else None
-            if batch is None:
-                items = indices.tolist() if isinstance(indices, np.ndarray) else indices
-                batch = self.collate_fn([self.dataset[i] for i in items])
-            yield batch
+        if self.device is not None:
+            yield from delivered(self._batches(), self._batch, self.device)
+        elif self.pin_memory and cuda_is_available():
+            yield from pinned(self._batches(), self._batch, load_cuda())
+        else:
+            if self.pin_memory:
+                warnings.warn(
+                    "DataLoader: pin_memory=True, but no GPU is found: the batches are in ordinary memory", stacklevel=2
+                )
+            for indices in self._batches():
+                yield self._batch(indices)
+
+    def _batch(self, indices, new=None):
+        """The batch of these items; in memory that new(shape, dtype) gives, as far as that saves a copy."""
+        if self.collate_fn is default_collate:
+            batch = columns(self.dataset, indices, new)
+            if batch is not None:
+                return batch
+        items = [self.dataset[i] for i in (indices.tolist() if isinstance(indices, np.ndarray) else indices)]
+        if items and new is not None and self.collate_fn is default_collate:
+            return _collate(items, "item", new)
+        return self.collate_fn(items)
 
     def _batches(self):
         """The indices of one epoch, batch by batch."""
@@ -115,17 +151,17 @@ def default_collate(batch):
     return _collate(batch, "item")
 
 
-def _collate(batch, where):
-    """`batch` holds one entry of each item; `where` tells which, as `item["image"][0]`."""
+def _collate(batch, where, new=None):
+    """`batch` holds one entry of each item; `where` tells which, as `item["image"][0]`; `new` as in `_batch`."""
     first = batch[0]
     if isinstance(first, (str, bytes)):
         return batch
     if isinstance(first, Variable) or hasattr(first, "dtype"):
-        return _stack(batch, where)
+        return _stack(batch, where, new)
     if isinstance(first, (float, int)):
         return Variable(list(batch))
     if isinstance(first, Mapping):
-        return _mapping(batch, where)
+        return _mapping(batch, where, new)
     if isinstance(first, Sequence):
         for i, entry in enumerate(batch):
             if len(entry) != len(first):
@@ -133,7 +169,7 @@ def _collate(batch, where):
                     f"default_collate: {where} has {len(first)} entries in item 0 and {len(entry)} in item {i}; "
                     "pass a collate_fn that pads them"
                 )
-        entries = [_collate(column, f"{where}[{i}]") for i, column in enumerate(zip(*batch, strict=True))]
+        entries = [_collate(column, f"{where}[{i}]", new) for i, column in enumerate(zip(*batch, strict=True))]
         return type(first)(*entries) if hasattr(first, "_fields") else entries
     raise TypeError(
         f"default_collate: expected arrays, Variables, numbers, strings, dicts, tuples or lists, and {where} is "
@@ -141,7 +177,7 @@ def _collate(batch, where):
     )
 
 
-def _stack(batch, where):
+def _stack(batch, where, new):
     arrays = [x.data if isinstance(x, Variable) else x for x in batch]
     shape = arrays[0].shape
     for i, x in enumerate(arrays):
@@ -154,18 +190,21 @@ def _stack(batch, where):
             )
     if any(isinstance(x, Variable) and x.tracked for x in batch):
         return stack(list(batch))
-    y = backend[type(arrays[0])].xp.stack(arrays)
+    library = backend[type(arrays[0])]
+    if new is not None and library.host and all(getattr(x, "dtype", None) == arrays[0].dtype for x in arrays):
+        return Variable(np.stack(arrays, out=new((len(arrays), *shape), arrays[0].dtype)))
+    y = library.xp.stack(arrays)
     if y.dtype != arrays[0].dtype:  # NumPy's promotion of items that differ; PyTorch's keeps float32
         y = y.astype(promote(arrays))
     return Variable(y)
 
 
-def _mapping(batch, where):
+def _mapping(batch, where, new):
     first = batch[0]
     for i, entry in enumerate(batch):
         if missing := [key for key in first if key not in entry]:
             raise ShapeError(f"default_collate: {where} has keys {list(first)} in item 0, and item {i} lacks {missing}")
-    collated = {key: _collate([entry[key] for entry in batch], f"{where}[{key!r}]") for key in first}
+    collated = {key: _collate([entry[key] for entry in batch], f"{where}[{key!r}]", new) for key in first}
     if not isinstance(first, MutableMapping):
         return collated
     out = copy.copy(first)  # not type(first)(): a defaultdict, say, has more to it than its entries

@@ -6,7 +6,9 @@ from ..backend import backend
 from ..dtypes import number, promote, require_floats
 from ..errors import ShapeError
 from ..tape.function import Function
+from ..tape.modes import regions
 from ..tape.variable import Variable
+from .autocast import wide
 from .elementwise import erf, exp, lib, tanh, where
 from .make import Elementwise, unary
 from .shape import axis_of
@@ -101,11 +103,17 @@ def _along(name, x, dim):
 
 def softmax(input, dim=None, *, dtype=None):
     """e**input / sum e**input along `dim`: positive numbers that add up to 1. `dtype` converts input first."""
-    input = input if dtype is None else input.astype(dtype)
+    if dtype is not None:
+        input = input.astype(dtype)
+    elif regions:
+        input = wide(input)
     return Softmax(_along("softmax", input, dim))(input)
 
 
 def log_softmax(input, dim=None, *, dtype=None):
     """input - log sum e**input along `dim`: the logarithm of softmax, without overflow. `dtype` converts first."""
-    input = input if dtype is None else input.astype(dtype)
+    if dtype is not None:
+        input = input.astype(dtype)
+    elif regions:
+        input = wide(input)
     return LogSoftmax(_along("log_softmax", input, dim))(input)

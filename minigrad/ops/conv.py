@@ -8,6 +8,8 @@ from ..backend import backend
 from ..backend.windows import Windows
 from ..errors import DTypeError, ShapeError
 from ..tape.function import Function
+from ..tape.modes import regions
+from .autocast import narrow
 from .reduce import sum
 
 
@@ -82,6 +84,8 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
             groups - cut the channels into groups that do not see each other.
     Raises: ShapeError where channels, groups or sizes do not fit; DTypeError if the dtypes differ.
     """
+    if regions:
+        input, weight, bias = narrow(input), narrow(weight), narrow(bias)
     if input.ndim == 3:
         return conv2d(input[None], weight, bias, stride, padding, dilation, groups)[0]
     if input.ndim != 4 or weight.ndim != 4:

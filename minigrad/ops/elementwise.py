@@ -10,9 +10,11 @@ import operator
 import numpy as np
 
 from ..backend import backend, computed
-from ..dtypes import bool_, cast, get_default_dtype, number, promote, promote_float
+from ..dtypes import bool_, cast, float32, get_default_dtype, number, promote, promote_float
 from ..errors import DTypeError
+from ..tape.modes import regions
 from ..tape.variable import Variable, as_array, raw
+from .autocast import in_float32, is_half, wide
 from .make import Elementwise, binary, unary
 
 
@@ -42,11 +44,19 @@ def _remainder_backward(self, gy, a, b):
     return gy, None if self.wants[1] is None else -gy * floor_divide(a, b)
 
 
+def _division_rule(operands):
+    """`promote_float`; but number / x is a multiple of x's reciprocal, which autocast has in float32."""
+    dividend, divisor = operands
+    if regions and not hasattr(dividend, "dtype") and is_half(divisor):
+        return float32
+    return promote_float(operands)
+
+
 plus = binary("add", "a + b", lambda self, a, b: a + b, lambda self, gy: (gy, gy))
 minus = binary("sub", "a - b", lambda self, a, b: a - b, _sub_backward)
 mul = binary("mul", "a * b", lambda self, a, b: a * b, _mul_backward, serves={0: 1, 1: 0})
 quotient = binary(
-    "div", "a / b; floats also from integers", lambda self, a, b: a / b, _div_backward, promote_float, {-1: 1}
+    "div", "a / b; floats also from integers", lambda self, a, b: a / b, _div_backward, _division_rule, {-1: 1}
 )
 remainder = binary("remainder", "a - b floor(a / b), which has b's sign", lambda self, a, b: a % b, _remainder_backward)
 neg = unary("neg", "-x", lambda self, x: -x, lambda self, gy: -gy, promote)
@@ -139,6 +149,8 @@ class NumberPow(Elementwise):
 def pow(a, b):
     """a ** b. Gradients at a = 0 and at b = 0 are PyTorch's: 0 where the limit is."""
     a, b = number(a), number(b)
+    if regions:
+        a, b = wide(a), wide(b)
     if isinstance(b, (int, float)):
         return PowNumber(b)(a)
     if isinstance(a, (int, float)):
@@ -182,10 +194,14 @@ def _sin_backward(self, gy, x):
 
 
 # A number among the operands costs a small array half a microsecond: the gradients do without.
-exp = unary("exp", "e ** x", lambda self, x: lib(x).exp(x), lambda self, gy, y: gy * y)
-expm1 = unary("expm1", "e ** x - 1, exact near 0", lambda self, x: lib(x).expm1(x), lambda self, gy, y: gy * (y + 1))
-log = unary("log", "the natural logarithm", lambda self, x: lib(x).log(x), lambda self, gy, x: gy / x)
-log1p = unary("log1p", "log(1 + x), exact near 0", lambda self, x: lib(x).log1p(x), lambda self, gy, x: gy / (x + 1))
+exp = in_float32(unary("exp", "e ** x", lambda self, x: lib(x).exp(x), lambda self, gy, y: gy * y))
+expm1 = in_float32(
+    unary("expm1", "e ** x - 1, exact near 0", lambda self, x: lib(x).expm1(x), lambda self, gy, y: gy * (y + 1))
+)
+log = in_float32(unary("log", "the natural logarithm", lambda self, x: lib(x).log(x), lambda self, gy, x: gy / x))
+log1p = in_float32(
+    unary("log1p", "log(1 + x), exact near 0", lambda self, x: lib(x).log1p(x), lambda self, gy, x: gy / (x + 1))
+)
 sqrt = unary("sqrt", "the square root", lambda self, x: lib(x).sqrt(x), lambda self, gy, y: gy / (y + y))
 sin = unary("sin", "sin x, x in radians", lambda self, x: lib(x).sin(x), _sin_backward)
 cos = unary("cos", "cos x, x in radians", lambda self, x: lib(x).cos(x), lambda self, gy, x: -(gy * sin(x)))
@@ -216,6 +232,8 @@ relu = unary(
 
 def softplus(x, beta=1.0, threshold=20.0):
     """log(1 + e ** (beta x)) / beta, without overflow; x itself where beta x > threshold."""
+    if regions:
+        x = wide(x)
     y = _softplus(x) if beta == 1 else _softplus(x * beta) / beta
     return y if threshold >= 20 else where(x * beta > threshold, x, y)
 

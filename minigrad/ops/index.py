@@ -53,6 +53,9 @@ def _placed(template, x, arrays):
             continue
         a = next(arrays)
         mask = a.dtype.kind == "b"
+        if mask and not a.ndim:  # x[True]: a new axis
+            parts.append(bool(a))
+            continue
         if mask and a.shape != x.shape[axis : axis + a.ndim]:
             raise IndexRangeError(f"a mask of shape {a.shape} for axes of sizes {x.shape[axis : axis + a.ndim]}")
         for i in _places(a) if mask else (a,):

@@ -2,7 +2,9 @@
 
 from ..errors import DTypeError, ShapeError
 from ..tape.function import Function
+from ..tape.modes import regions
 from ..tape.variable import as_array
+from .autocast import narrow
 from .shape import reshape, transpose, unsqueeze
 
 
@@ -50,6 +52,8 @@ def matmul(a, b):
         a, b = (
             x if hasattr(x, "ndim") else as_array(x, getattr(other, "dtype", None)) for x, other in ((a, b), (b, a))
         )
+    if regions:
+        a, b = narrow(a), narrow(b)
     if a.ndim == 0 or b.ndim == 0:
         raise ShapeError(f"matmul: both need at least one axis; a is {a.shape}, b {b.shape}; write a * b")
     if a.ndim == 1 or b.ndim == 1:
@@ -107,6 +111,8 @@ def linear(input, weight, bias=None):
     Shapes: input (..., in), weight (out, in), bias (out) -> y (..., out).
     Raises: ShapeError if the features do not fit; DTypeError if the dtypes differ.
     """
+    if regions:
+        input, weight, bias = narrow(input), narrow(weight), narrow(bias)
     if input.ndim == 1:
         return reshape(Linear()(unsqueeze(input, 0), weight, bias), -1)
     if bias is not None and bias.shape != weight.shape[:1]:

@@ -5,9 +5,11 @@ from functools import partial
 
 from ..backend import backend, computed
 from ..errors import DTypeError, IndexRangeError, ShapeError
-from ..tape.function import Function
+from ..tape.function import Function, where_it_lies
+from ..tape.modes import regions
 from ..tape.variable import Variable, as_array, raw
 from .activation import log_softmax
+from .autocast import wide
 from .elementwise import eq, softplus, where
 from .index import take_along_dim
 from .reduce import logsumexp, mean, sum
@@ -52,6 +54,7 @@ class CrossEntropy(Function):
         return y if self.ignore_index is None else where(target == self.ignore_index, 0, y)
 
 
+@where_it_lies
 def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean", label_smoothing=0.0):
     """- log softmax(input)[target], for scores that are not yet normalized (logits).
 
@@ -63,6 +66,8 @@ def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean
     """
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy: label_smoothing must be between 0 and 1, got {label_smoothing}")
+    if regions:
+        input, target, weight = wide(input), wide(target), wide(weight)
     labels = as_array(target)
     if labels.shape == input.shape and labels.dtype.kind == "f":
         return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
@@ -73,7 +78,7 @@ def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean
         log_p = log_softmax(x, 1)
         sharp = reshape(take_along_dim(log_p, safe.reshape(-1, 1), 1), -1) * (scale * (label_smoothing - 1))
         smooth = sum(log_p * raw(weight).astype(x.dtype, copy=False), 1) * (label_smoothing / x.shape[1])
-        loss = sharp - (smooth if ignore is None else where(eq(labels, ignore), 0, smooth))
+        loss = sharp - smooth if ignore is None else where(eq(labels, ignore), 0, sharp - smooth)
     else:
         loss = CrossEntropy(ignore, label_smoothing)(x, labels, scale)
     return _finish(name, loss, reduction, total, shape)
@@ -88,8 +93,11 @@ def _finish(name, loss, reduction, total, shape):
     return reshape(loss, shape) if reduction == "none" else loss
 
 
+@where_it_lies
 def nll_loss(input, target, weight=None, ignore_index=-100, reduction="mean"):
     """- input[target], for log-probabilities. Shapes, arguments and errors as cross_entropy, class numbers only."""
+    if regions:
+        input, weight = wide(input), wide(weight)
     x, labels, shape = _rows("nll_loss", input, as_array(target))
     name = "nll_loss"
     ignore, safe, scale, total = computed(name, partial(_counted, name), raw(x), labels, raw(weight), ignore_index)
@@ -175,11 +183,14 @@ def mse_loss(input, target, reduction="mean"):
     Shapes: input and target the same. Raises: ShapeError where they differ.
     """
     target = target if isinstance(target, Variable) else as_array(target)
+    if regions:
+        input, target = wide(input), wide(target)
     _same_shape("mse_loss", input, target)
     difference = input - target
     return _reduced("mse_loss", difference * difference, reduction)
 
 
+@where_it_lies
 def binary_cross_entropy_with_logits(input, target, weight=None, reduction="mean", pos_weight=None):
     """- target log sigmoid(input) - (1 - target) log(1 - sigmoid(input)), without overflow.
 
@@ -187,6 +198,8 @@ def binary_cross_entropy_with_logits(input, target, weight=None, reduction="mean
             positive part. Raises: ShapeError where they differ, DTypeError for a target that is not float.
     """
     target = target if isinstance(target, Variable) else as_array(target)
+    if regions:
+        input, target, weight, pos_weight = wide(input), wide(target), wide(weight), wide(pos_weight)
     name = "binary_cross_entropy_with_logits"
     _same_shape(name, input, target)
     if target.dtype.kind != "f":

@@ -125,7 +125,7 @@ def _function(name, formula, forward, backward, rule):
 
 
 def _with_kernels(cls):
-    """A function that gives `cls` with the GPU's own kernels in the place of its formulas, where there are any.
+    """A function that gives a node of `cls` with the GPU's own kernels in the place of its formulas, where there are any.
 
     A formula of three steps is three launches there, and three times the memory traffic. Under create_graph the
     formula is what is differentiated.
@@ -145,7 +145,7 @@ def _with_kernels(cls):
 
 
 def _along_memory(cls):
-    """A function that gives `cls` for the GPU, where the result of arrays that lie alike lies as they do.
+    """A function that gives a node of `cls` for the GPU, where the result of arrays that lie alike lies as they do.
 
     The array library would lay it out in the order of its axes, and images would be copied by the next convolution.
     """
@@ -158,7 +158,7 @@ def _along_memory(cls):
 
 
 def _on_gpu(cls, change):
-    """A function that gives the subclass of `cls` for the GPU, as `change` makes it; made once."""
+    """A function that gives a node of the subclass of `cls` for the GPU, as `change` makes it."""
     made: dict = {}
 
     def on_gpu():
@@ -167,7 +167,7 @@ def _on_gpu(cls, change):
             found: Any = type(cls.__name__, (cls,), {"name": cls.name, "__doc__": cls.__doc__})
             change(found, library)
             made[library] = found
-        return made[library]
+        return made[library]()
 
     return on_gpu
 

@@ -4,8 +4,10 @@ import math
 
 from ..backend import backend
 from ..errors import ShapeError
-from ..tape.function import Function
+from ..tape.function import Function, where_it_lies
+from ..tape.modes import regions
 from ..tape.variable import raw
+from .autocast import is_half, narrow, wide
 from .elementwise import sqrt
 from .reduce import mean
 from .shape import reshape
@@ -56,6 +58,7 @@ def _per_channel(name, what, p, x):
     return reshape(p, (-1, *(1,) * (x.ndim - 2)))
 
 
+@where_it_lies
 def batch_norm(input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5):
     """Each channel normalized over the batch (training), or by the running statistics.
 
@@ -67,6 +70,9 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
     """
     if input.ndim < 2:
         raise ShapeError(f"batch_norm: expected (n, c) or (n, c, ...), got {input.shape}")
+    if regions and is_half(input) and (not training or backend[type(raw(input))].host):
+        # The result is float16 again. In training, a device's kernel has float32 inside, and needs no casts.
+        return narrow(batch_norm(wide(input), running_mean, running_var, weight, bias, training, momentum, eps))
     w, b = _per_channel("batch_norm", "weight", weight, input), _per_channel("batch_norm", "bias", bias, input)
     if not training:
         if running_mean is None or running_var is None:
@@ -98,6 +104,8 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
     Shapes: input (..., *normalized_shape); weight, bias normalized_shape or None.
     Raises: ShapeError if the shapes do not match.      Source: arXiv:1607.06450.
     """
+    if regions:
+        input, weight, bias = wide(input), wide(weight), wide(bias)
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
     if not shape or input.shape[-len(shape) :] != shape:
         raise ShapeError(f"layer_norm: x must end in normalized_shape {shape}, and is {input.shape}")
@@ -115,6 +123,8 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
     """
     if input.ndim < 2 or num_groups < 1 or input.shape[1] % num_groups:
         raise ShapeError(f"group_norm: num_groups {num_groups} must divide the channels of x {input.shape}")
+    if regions:
+        input, weight, bias = wide(input), wide(weight), wide(bias)
     n, c = input.shape[:2]
     w, b = (_per_channel("group_norm", what, p, input) for what, p in (("weight", weight), ("bias", bias)))
     inside = (1,) * (input.ndim - 2)

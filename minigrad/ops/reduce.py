@@ -7,7 +7,9 @@ from ..backend import backend, computed
 from ..dtypes import float16, float32, int64, promote_float, require_floats
 from ..errors import IndexRangeError, ShapeError
 from ..tape.function import Function
+from ..tape.modes import regions
 from ..tape.variable import Variable, raw
+from .autocast import wide
 from .elementwise import exp, lib, maximum, minimum, sqrt, where
 from .index import take_along_dim
 from .shape import axes_of, expand
@@ -111,6 +113,8 @@ def sum(x, dim=None, keepdim=False, dtype=None):
 
     Args: keepdim - leave the axes at size 1. dtype - convert x first. Bools and integers add up as int64.
     """
+    if regions and dtype is None:
+        x = wide(x)
     axes = None if dim is None or (isinstance(dim, tuple) and not dim) else axes_of("sum", x, dim)
     return Sum(axes, keepdim)(x if dtype is None else x.astype(dtype))
 
@@ -120,6 +124,8 @@ def mean(x, dim=None, keepdim=False, *, dtype=None):
 
     Raises: DTypeError for integers.
     """
+    if regions and dtype is None:
+        x = wide(x)
     axes = None if dim is None or (isinstance(dim, tuple) and not dim) else axes_of("mean", x, dim)
     return Mean(axes, keepdim)(x if dtype is None else x.astype(dtype))
 
@@ -130,6 +136,8 @@ def var(x, dim=None, unbiased=True, keepdim=False, *, correction=None):
     Args: unbiased - correction 1 if true, else 0; `correction`, where given, decides.
     """
     require_floats("var", x)
+    if regions:
+        x = wide(x)
     axes = axes_of("var", x, dim)
     correction = correction if correction is not None else 1 if unbiased else 0
     n = math.prod(x.shape[i] for i in axes)
@@ -147,6 +155,8 @@ def std(x, dim=None, unbiased=True, keepdim=False, *, correction=None):
 
 def logsumexp(x, dim, keepdim=False):
     """log of the sum of e**x over `dim`, without overflow."""
+    if regions:
+        x = wide(x)
     return LogSumExp(axes_of("logsumexp", x, dim), keepdim)(x)
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import backend, gpu, out_of_memory, together
+from ..backend import around, backend, gpu, gpus, numbers_beside, out_of_memory, together
 from ..dtypes import cast
 from ..errors import GraphError, MinigradError
 from .modes import recording
-from .variable import Variable, as_array, new
+from .variable import Variable, as_array, new, raw
 from .versions import memory, tick
 
 
@@ -149,7 +149,7 @@ class Function:
                 edges.append(None)
         try:
             if gpu:
-                y, arrays = self._run_there(arrays)
+                y, arrays = self._run_there(arrays, edges)
             else:
                 if self.dtype_rule is not None:
                     arrays = self.promoted(arrays)
@@ -184,8 +184,9 @@ class Function:
             out.tracked = False
         return out
 
-    def _run_there(self, arrays):
+    def _run_there(self, arrays, edges):
         """(forward's result, its operands), on the device where they lie."""
+        arrays = numbers_beside(arrays, edges)
         with together(self.name, arrays):
             if self.dtype_rule is not None:
                 arrays = self.promoted(arrays)
@@ -238,6 +239,19 @@ class Function:
                 "been overwritten in place since, so its history no longer tells how its values came about; "
                 "take a clone() before the in-place write"
             )
+
+
+def where_it_lies(operation):
+    """`operation`, made of several that also compute with plain arrays, on the device of its first argument."""
+
+    @functools.wraps(operation)
+    def placed(input, *args, **options):
+        if not gpus:
+            return operation(input, *args, **options)
+        with around(raw(input)):
+            return operation(input, *args, **options)
+
+    return placed
 
 
 class Alias(Function):
