@@ -206,7 +206,7 @@ class GradScaler:
             found = {device: _any(found.values(), device) for device in found}
         if hasattr(optimizer, "step_unless"):
             return optimizer.step_unless(found)
-        return None if any(f.item() for f in found.values()) else optimizer.step()
+        return None if next(iter(found.values())).item() else optimizer.step()
 
     def update(self, new_scale=None) -> None:
         """Adapt the scale to what was found in this step; or set it to `new_scale`, a number or a Variable of one.

@@ -102,9 +102,9 @@ class Optimizer:
         if closure is not None:
             with enable_grad():
                 loss = closure()
-        if self._left_out is not None and not self._left_to_kernels():
-            self._settle()
         work = [(v, group) for group in self.param_groups for v in group["params"] if v.grad is not None]
+        if self._left_out is not None and not (self._left_to_kernels() and all(v in self.state for v, _ in work)):
+            self._settle()
         for v, _ in work:
             if not isinstance(v.grad, Variable) or v.grad.data.shape != v.data.shape or v.grad.dtype != v.dtype:
                 self._refuse(v)
@@ -112,7 +112,6 @@ class Optimizer:
         for v, group in work:
             state = self.state.get(v)
             if state is None:
-                self._settle()
                 state = self.state[v] = {}
             names, numbers = self.prepare(group, state)
             key: Any = v
@@ -135,7 +134,7 @@ class Optimizer:
         no kernel or a `step` of its own, the host looks first, which is one synchronization.
         """
         if not self._left_to_kernels():
-            return None if any(f.item() for f in found.values()) else self.step()
+            return None if next(iter(found.values())).item() else self.step()
         self._found = found
         try:
             loss = self.step()

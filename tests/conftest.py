@@ -2,8 +2,9 @@
 
 import os
 
+import numpy as np
 import pytest
-from double import installed
+from double import HOST, installed, reading
 from fakecupy import emulator
 from hypothesis import settings
 
@@ -17,11 +18,22 @@ settings.register_profile("minigrad", deadline=None, derandomize=True)
 settings.load_profile("minigrad")
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--on-gpu",
+        action="store_true",
+        help="run every test with a GPU, or its double, as the default device; those of tests/double.py's HOST are "
+        "about arrays of the host, and are left out",
+    )
+
+
 REAL = mg.cuda.is_available()  # a GPU is there: what asks for the fixture `cuda` runs on it
 
 
 def pytest_collection_modifyitems(items):
     for item in items:
+        if item.config.getoption("on_gpu") and {item.originalname, item.path.stem} & HOST:
+            item.add_marker(pytest.mark.skip(reason="is about arrays of the host"))
         if REAL and "cuda" in getattr(item, "fixturenames", ()):
             item.add_marker("gpu")
 
@@ -40,6 +52,18 @@ def double():
         pytest.skip("needs a C++ compiler, to run the CUDA kernels on the CPU")
     with installed() as fakecupy:
         yield fakecupy
+
+
+@pytest.fixture(autouse=True)
+def _everywhere(request, monkeypatch):
+    """With --on-gpu, what a test makes lies on the GPU, and its comparisons read it back."""
+    if not request.config.getoption("on_gpu"):
+        yield
+        return
+    for name in ("assert_allclose", "assert_array_equal", "assert_equal"):
+        monkeypatch.setattr(np.testing, name, reading(getattr(np.testing, name)))
+    with mg.device(request.getfixturevalue("cuda")):
+        yield
 
 
 @pytest.fixture

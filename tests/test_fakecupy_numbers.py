@@ -115,6 +115,8 @@ def test_writes_are_numpys(cp, text):
 @pytest.mark.parametrize("name", [n for n, f in ufuncs.TABLE.items() if f._layout and n != "matmul"])
 def test_dtypes_of_ufuncs_are_cupys(name):
     """NumPy, which computes for the double, chooses the dtypes that CuPy's first fitting loop has."""
+    if name in ("ceil", "floor", "trunc") and np.lib.NumpyVersion(np.__version__) < "2.1.0":
+        pytest.skip("NumPy made floats of integers until 2.1")
     f, facts = getattr(np, name), snapshot.names("cupy")[name]
     loops = [loop.split("->") for loop in facts["types"].split()]
     compared = 0

@@ -397,9 +397,10 @@ def test_who_must_wait_waits_once(name, double):
 def test_a_gpu_goes_as_the_cpu(name, cuda):
     """Also where a parameter joins late, or is left out of a step that is left out."""
     values = [(1.0, "ab"), (np.inf, "ab"), (2.0, "ab"), (np.nan, "a"), (0.5, "ab"), (np.inf, "abc"), (1.5, "abc")]
+    values += [(np.nan, "abc"), (0.7, "abcd"), (2.0, "abcd")]
     ends = []
     for device in ("cpu", cuda):
-        params = {n: mg.Variable(moved(np.arange(1.0, 4, dtype="f"), device), requires_grad=True) for n in "abc"}
+        params = {n: mg.Variable(moved(np.arange(1.0, 4, dtype="f"), device), requires_grad=True) for n in "abcd"}
         optimizer, scaler = OPTIMIZERS[name](list(params.values())), mg.amp.GradScaler(device, growth_interval=2)
         scales = []
         for value, names in values:

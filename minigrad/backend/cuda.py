@@ -84,7 +84,7 @@ class CudaBackend(Backend):
         # The copy runs on this GPU's stream. It must come after what the other one is about to write to x, and
         # before what that one will do with the memory when x is gone.
         with cupy.cuda.Device(x.data.device_id):
-            x = cupy.ascontiguousarray(x)
+            x = x if x.flags.c_contiguous else cupy.ascontiguousarray(x)  # which gives a 0-d array an axis
             there = cupy.cuda.get_current_stream()
             written = there.record()
         stream = cupy.cuda.get_current_stream()

@@ -8,12 +8,10 @@ An operation that asks for it begins with a line like
 and from there on is what it always is: gradients come back through the casts, in the dtype of what was cast.
 """
 
-import functools
-
 from ..backend import backend
 from ..dtypes import float16, float32
 from ..tape.function import Alias
-from ..tape.modes import casting, recording, regions
+from ..tape.modes import casting, recording
 from ..tape.variable import Variable, raw
 from ..tape.versions import memory
 from .shape import Cast
@@ -38,18 +36,6 @@ def is_half(x) -> bool:
     """True for what is float16 where a region is open."""
     region = casting.get()
     return region is not None and _is(float16, x, region)
-
-
-def in_float32(operation):
-    """The `operation` of one operand, computed in float32 inside of a region. Outside that costs 25 ns of 900."""
-
-    @functools.wraps(operation)
-    def careful(input):
-        if regions:
-            input = wide(input)
-        return operation(input)
-
-    return careful
 
 
 def _is(dtype, x, region):

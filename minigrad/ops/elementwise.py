@@ -14,7 +14,7 @@ from ..dtypes import bool_, cast, float32, get_default_dtype, number, promote, p
 from ..errors import DTypeError
 from ..tape.modes import regions
 from ..tape.variable import Variable, as_array, raw
-from .autocast import in_float32, is_half, wide
+from .autocast import is_half, wide
 from .make import Elementwise, binary, unary
 
 
@@ -194,13 +194,21 @@ def _sin_backward(self, gy, x):
 
 
 # A number among the operands costs a small array half a microsecond: the gradients do without.
-exp = in_float32(unary("exp", "e ** x", lambda self, x: lib(x).exp(x), lambda self, gy, y: gy * y))
-expm1 = in_float32(
-    unary("expm1", "e ** x - 1, exact near 0", lambda self, x: lib(x).expm1(x), lambda self, gy, y: gy * (y + 1))
+exp = unary("exp", "e ** x", lambda self, x: lib(x).exp(x), lambda self, gy, y: gy * y, widens=True)
+expm1 = unary(
+    "expm1",
+    "e ** x - 1, exact near 0",
+    lambda self, x: lib(x).expm1(x),
+    lambda self, gy, y: gy * (y + 1),
+    widens=True,
 )
-log = in_float32(unary("log", "the natural logarithm", lambda self, x: lib(x).log(x), lambda self, gy, x: gy / x))
-log1p = in_float32(
-    unary("log1p", "log(1 + x), exact near 0", lambda self, x: lib(x).log1p(x), lambda self, gy, x: gy / (x + 1))
+log = unary("log", "the natural logarithm", lambda self, x: lib(x).log(x), lambda self, gy, x: gy / x, widens=True)
+log1p = unary(
+    "log1p",
+    "log(1 + x), exact near 0",
+    lambda self, x: lib(x).log1p(x),
+    lambda self, gy, x: gy / (x + 1),
+    widens=True,
 )
 sqrt = unary("sqrt", "the square root", lambda self, x: lib(x).sqrt(x), lambda self, gy, y: gy / (y + y))
 sin = unary("sin", "sin x, x in radians", lambda self, x: lib(x).sin(x), _sin_backward)

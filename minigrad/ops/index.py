@@ -8,8 +8,9 @@ from ..errors import IndexRangeError, ShapeError
 from ..tape.function import Function
 from ..tape.modes import recording
 from ..tape.variable import Variable, as_array, raw
+from ..tape.versions import owner_of
 from ..tape.writing import check_writable, write, wrote
-from .shape import axis_of
+from .shape import axis_of, clone
 
 _ARRAY = object()  # in a template: here goes the next index array
 
@@ -173,6 +174,8 @@ def setitem(x, index, value):
     try:
         if gpu and arrays and type(x.data) is gpu[0].array:
             template, arrays = _placed(template, x.data, arrays)
+        if gpu and owner_of(x.data) is owner_of(raw(value)):  # a device copies overlapping parts in any order
+            value = clone(value)
         node = SetItem(template)
         if recording.get() and (x.tracked or getattr(value, "tracked", False)):
             write("setitem", x, node, value, *arrays)

@@ -1,5 +1,5 @@
 """ndarray: what an array of the double is, and how it gets to the host. Operators and methods are bound to it in
-ufuncs.py and methods.py.
+ufuncs.py, indexing.py, functions.py and special.py.
 
 The numbers lie in a NumPy array inside, `_a`, which no caller ever gets. Every way to the host is a synchronization.
 """

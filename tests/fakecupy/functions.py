@@ -1,6 +1,6 @@
 """The functions of cupy, cupy.linalg and ndarray: NumPy's, called with CuPy's parameters only.
 
-What NumPy lacks, and what CuPy does otherwise, is written out in creation.py and special.py.
+What NumPy lacks, and what CuPy does otherwise, is written out in special.py.
 """
 
 import inspect
