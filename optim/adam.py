@@ -50,6 +50,9 @@ class Adam(Optimizer):
         if not fine:
             raise ValueError(f"{type(self).__name__}: betas must be two numbers in [0, 1), got {group['betas']!r}")
 
+    def counts(self, group):
+        return False  # the kernel knows
+
     def prepare(self, group, state):
         step = state["step"] = state.get("step", 0) + 1
         lr, eps, (b1, b2) = float(group["lr"]), float(group["eps"]), map(float, group["betas"])

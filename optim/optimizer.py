@@ -130,7 +130,7 @@ class Optimizer:
         """`step()`, or nothing where an array in `found` ({device: 0-d float32}, alike on all) is not 0.
 
         A step that is left out is not counted. On a GPU the kernel of this optimizer leaves it out, and the host does
-        not wait; but where the numbers of a step depend on how many there were (`counts`: Adam), or the optimizer has
+        not wait; but where the numbers of a step depend on how many there were (`counts`), or the optimizer has
         no kernel or a `step` of its own, the host looks first, which is one synchronization.
         """
         if not self._left_to_kernels():
@@ -158,6 +158,10 @@ class Optimizer:
             if backend[type(v.data)].host or not v.data.flags.c_contiguous or self.counts(group):
                 return False
         return "step" not in self.entries or self.state.keys() <= work.keys()  # for all parameters alike
+
+    def _left_out_on(self, p):
+        """How many steps were left out that the counts have, on p's device; or None."""
+        return None if self._left_out is None else moved(self._left_out, device_of(p))
 
     def _settle(self):
         """Take the steps that a GPU left out off the counts. Waits for it."""
@@ -197,7 +201,16 @@ class Optimizer:
         decay = 0.0 if self.decoupled else float(group.get("weight_decay", 0.0))
         found = self._found.get(device_of(ps[0]))
         if self.kernel is None or not library.step(
-            self.kernel, ps, gs, columns, numbers, decay, bool(group.get("maximize", False)), found
+            self.kernel,
+            ps,
+            gs,
+            columns,
+            numbers,
+            decay,
+            bool(group.get("maximize", False)),
+            found,
+            self._left_out_on(ps[0]),
+            states[0].get("step", 0),
         ):
             if found is not None and found.item():
                 return

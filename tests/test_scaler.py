@@ -342,7 +342,7 @@ OPTIMIZERS = {
     "Adam": lambda p: optim.Adam(p, lr=0.1),
     "AdamW": lambda p: optim.AdamW(p, lr=0.1),
 }
-WAITING = ("dampening", "Adagrad, lr_decay", "Adam", "AdamW")  # whose numbers depend on how many steps there were
+WAITING = ("dampening", "Adagrad, lr_decay")  # whose numbers depend on how many steps there were
 
 
 @every_optimizer
@@ -433,7 +433,7 @@ def test_all_gpus_do_the_step_or_none(name, cuda, waits):
         waits.clear()
         scaler.step(optimizer)
         scaler.update()
-        assert name == "Adam" or waits == []
+        assert waits == []
         for p, old in zip((a, b), before, strict=True):
             assert (p.cpu().data != old).all() == changes
     assert scaler.get_scale() == 2.0**15

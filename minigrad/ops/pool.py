@@ -8,7 +8,7 @@ from ..errors import ShapeError
 from ..tape.function import Function
 from ..tape.variable import raw
 from .conv import pair
-from .linalg import matmul
+from .linalg import MatMul
 from .reduce import mean
 
 
@@ -164,7 +164,7 @@ def adaptive_avg_pool2d(input, output_size):
         kernel = tuple(n // size for n, size in zip(input.shape[-2:], sizes, strict=True))
         return avg_pool2d(input, kernel)
     rows, cols = (_averaging(input, n, size) for n, size in zip(input.shape[-2:], sizes, strict=True))
-    return matmul(matmul(rows, input), cols.swapaxes(0, 1))
+    return MatMul()(MatMul()(rows, input), cols.swapaxes(0, 1))
 
 
 def _averaging(x, n, size):

@@ -9,11 +9,14 @@ struct Tensors {
     void* buffers[3][TENSORS];
 };
 
-// What all optimizers share; `found_inf` may be null.
+// What all optimizers share; `found_inf` may be null, and so may `left_out`: how many steps the GPU has left out that
+// `step` counts.
 struct Common {
     double weight_decay;
     long long maximize;
     const float* found_inf;
+    const float* left_out;
+    double step;
 };
 
 // The part of tensor blockIdx.y that belongs to an optimizer's step.
@@ -60,6 +63,12 @@ __global__ void adam(Tensors tensors, Common common, double kept, double b1, dou
                      double eps, double lr) {
     typedef typename Acc<T>::type A;
     const Part<T> part(tensors, common);
+    if (common.left_out && *common.left_out != 0) {  // the host's corrections, for as many steps as were made
+        const double made = common.step - *common.left_out;
+        const double root = sqrt((1 - pow(b2, made)) / (1 - pow(b2, common.step)));
+        eps *= root;
+        lr *= root * (1 - pow(b1, common.step)) / (1 - pow(b1, made));
+    }
     T *first = part.buffers[0], *second = part.buffers[1], *top = part.buffers[2];
     for (long long i = first_index(); i < part.size; i += index_step()) {
         const A g = part.gradient(i), m = (A)first[i] * (A)b1 + g * (A)rest1;

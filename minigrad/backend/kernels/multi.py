@@ -12,7 +12,9 @@ BLOCKS = 1024  # at most this many for one array
 _TENSORS = np.dtype(
     [("size", "i8", TENSORS), ("p", "u8", TENSORS), ("g", "u8", TENSORS), ("buffers", "u8", (3, TENSORS))]
 )
-_COMMON = np.dtype([("weight_decay", "f8"), ("maximize", "i8"), ("found_inf", "u8")])
+_COMMON = np.dtype(
+    [("weight_decay", "f8"), ("maximize", "i8"), ("found_inf", "u8"), ("left_out", "u8"), ("step", "f8")]
+)
 
 # The numbers that an optimizer's `prepare` gives, with those that may be missing at the end.
 FORMULAS = {
@@ -23,12 +25,13 @@ FORMULAS = {
 }
 
 
-def step(self, formula, params, grads, buffers, numbers, weight_decay, maximize, found_inf):
+def step(self, formula, params, grads, buffers, numbers, weight_decay, maximize, found_inf, left_out=None, count=0):
     """One step of an optimizer in place: its `update` for all `params`, which are of one dtype.
 
     Args:    formula - a name in FORMULAS. grads - like params. buffers - per buffer a list like params.
              numbers - what `prepare` returned. weight_decay - 0.0 where `update` itself decays the weights.
              found_inf - None, or a 0-d float32 array: nothing is changed where it is not 0.
+             left_out - None, or a 0-d float32 array: how many of the `count` steps were left out so.
     Returns: False where a parameter or buffer is not contiguous; then nothing has been done.
     """
     written = [*params, *(b for buffer in buffers for b in buffer)]
@@ -39,7 +42,8 @@ def step(self, formula, params, grads, buffers, numbers, weight_decay, maximize,
         np.int32(bool(n)) if type(d) is bool else np.float64(n)
         for n, d in zip((*numbers, *defaults[len(numbers) :]), defaults, strict=True)
     ]
-    common = np.array((weight_decay, bool(maximize), 0 if found_inf is None else found_inf.data.ptr), _COMMON)
+    found, left = (0 if a is None else a.data.ptr for a in (found_inf, left_out))
+    common = np.array((weight_decay, bool(maximize), found, left, count), _COMMON)
     grads = [self.xp.ascontiguousarray(g, params[0].dtype) for g in grads]
     for first in range(0, len(params), TENSORS):
         chunk = slice(first, first + TENSORS)
