@@ -298,6 +298,34 @@ def test_out_of_memory_says_what_was_asked_and_what_is_held(double):
         pool.set_limit(size=0)
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: mg.zeros(100_000, device="cuda:1"),
+        lambda x: mg.ones(100_000).to("cuda:1"),
+        lambda x: mg.tensor(np.zeros(100_000), device="cuda:1"),
+        lambda x: nn.Linear(1000, 1000).to("cuda:1"),
+        lambda x: F.dropout(x),
+        lambda x: x.clone(),
+        lambda x: x[mg.zeros(100_000, dtype=mg.int64).numpy()],
+    ],
+)
+def test_out_of_memory_wherever_arrays_are_made(call, double):
+    import cupy
+
+    x = mg.ones(10_000, device="cuda:1")
+    with cupy.cuda.Device(1):
+        pool = cupy.get_default_memory_pool()
+        pool.set_limit(size=60_000)
+    try:
+        with pytest.raises(OutOfMemoryError, match=r"Out of memory allocating .*cuda:1 has .* bytes, .*empty_cache"):
+            call(x)
+        assert mg.cuda.current_device() == 0
+    finally:
+        with cupy.cuda.Device(1):
+            pool.set_limit(size=0)
+
+
 def test_out_of_memory_on_the_host(monkeypatch):
     with pytest.raises(
         OutOfMemoryError, match=r"add\(float32 \(1, 4194304\), float32 \(4194304, 1\)\): Unable to allocate"

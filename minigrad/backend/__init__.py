@@ -153,7 +153,14 @@ def _apart(name, operands):
 def out_of_memory(name, operands, error) -> MemoryError:
     """The error to raise for `error`, a MemoryError: which operation asked for how much, and what is held."""
     shapes = ", ".join(f"{x.dtype} {x.shape}" for x in operands if hasattr(x, "shape"))
-    held = f"; {gpu[0].holdings()}" if gpu and any(type(x) is gpu[0].array for x in operands) else ""
+    if isinstance(error, OutOfMemoryError):
+        return error
+    held = ""
+    for x in operands:
+        if gpu and type(x) is gpu[0].array:
+            with around(x):
+                held = f"; {gpu[0].holdings()}"
+            break
     return OutOfMemoryError(f"{name}({shapes}): {str(error).rstrip('. ')}{held}; take a smaller batch, or float16")
 
 

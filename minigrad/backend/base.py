@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from ..errors import OutOfMemoryError
 from . import rows, windows
 from .device import CPU
 from .philox import philox
@@ -58,8 +59,18 @@ class Backend:
     def __enter__(self):
         return self
 
-    def __exit__(self, *exc):
-        pass
+    def __exit__(self, kind, error, traceback):
+        self.explain(error)
+
+    def explain(self, error) -> None:
+        """Raise minigrad's own error for a MemoryError that came up where arrays are made."""
+        if isinstance(error, MemoryError) and not isinstance(error, OutOfMemoryError):
+            held = self.holdings()
+            raise OutOfMemoryError(f"{self.here()}: {str(error).rstrip('. ')}{held and '; ' + held}") from None
+
+    def holdings(self) -> str:
+        """What is held of the memory, in words, where one can tell."""
+        return ""
 
     def here(self):
         """The Device on which arrays are made now."""

@@ -238,8 +238,11 @@ class _Place:
         self.context.__enter__()
         return self.library
 
-    def __exit__(self, *exc):
-        self.context.__exit__(*exc)
+    def __exit__(self, kind, error, traceback):
+        try:
+            self.library.explain(error)
+        finally:
+            self.context.__exit__(kind, error, traceback)
 
 
 def _device_count():

@@ -174,7 +174,8 @@ def setitem(x, index, value):
     try:
         if gpu and arrays and type(x.data) is gpu[0].array:
             template, arrays = _placed(template, x.data, arrays)
-        if gpu and hasattr(value, "dtype") and owner_of(x.data) is owner_of(raw(value)):  # a device copies overlapping parts in any order
+        # A device copies parts that overlap in any order.
+        if gpu and hasattr(value, "dtype") and owner_of(x.data) is owner_of(raw(value)):
             value = clone(value)
         node = SetItem(template)
         if recording.get() and (x.tracked or getattr(value, "tracked", False)):

@@ -9,7 +9,7 @@ import secrets
 
 import numpy as np
 
-from ..backend import around, backend, device_of, moved
+from ..backend import backend, device_of, moved, place
 from ..dtypes import get_default_dtype
 from ..errors import DTypeError
 from ..tape.variable import Variable, raw
@@ -127,8 +127,9 @@ def _mask(x, p):
     if library.host:
         keep = generator().random(x.shape, dtype=np.float32) >= p
         return keep.astype(x.dtype) * (1 / (1 - p))
-    number = device_of(x).index or 0
+    device = device_of(x)
+    number = device.index or 0
     counter = _on_gpus["counters"].get(number, number << 48)  # GPUs draw different numbers
     _on_gpus["counters"][number] = counter + -(-math.prod(x.shape) // 4)  # Philox gives four at a time
-    with around(x):
+    with place(device):
         return library.dropout_mask(x.shape, p, x.dtype, _on_gpus["key"], counter)

@@ -5,7 +5,7 @@ from heapq import heapify, heappop, heappush
 
 import numpy as np
 
-from ..backend import HERE, around, backend, computed, gpus, out_of_memory
+from ..backend import backend, computed, gpus, out_of_memory
 from ..errors import GraphError, ShapeError
 from .function import Alias, Function, Output, Partial
 from .modes import enable_grad, recording
@@ -19,13 +19,14 @@ def walk(grads, create_graph, retain_graph, leads=None, goals=()):
     Nodes come up latest first, so that when one's turn comes, its gradient is complete.
     With `leads`, only edges in it are followed, and the gradients of the nodes in `goals` are returned too.
     """
+    several = bool(gpus)
     ready = [(-edge.order, edge) for edge in grads if edge.order]
     heapify(ready)
     found = {}
     while ready:
         node = heappop(ready)[1]
         gy = grads.pop(node)
-        if gpus:
+        if several:
             _follow(gy)
         if node.hooks is not None:
             gy = _run_hooks(node, gy, create_graph)
@@ -54,7 +55,7 @@ def walk(grads, create_graph, retain_graph, leads=None, goals=()):
             if not fits:
                 g = _fit(g, edge, node)
             if edge in grads:
-                if gpus:
+                if several:
                     _follow(g)
                 grads[edge] = grads[edge] + g
             else:
@@ -78,16 +79,21 @@ def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=
             inputs - a Variable or a sequence of them, to be filled instead of all leaves.
     Raises: GraphError if nothing was recorded, the graph is used up, or a saved value has been overwritten.
     """
-    if inputs is None:
-        found = _propagate("backward", [self], [gradient], retain_graph, create_graph)
-        _accumulate(found, create_graph)
-    else:
-        inputs = _listed(inputs)
-        if not inputs:
-            raise GraphError("backward: inputs is empty; leave it out to fill all leaves")
-        found = _propagate("backward", [self], [gradient], retain_graph, create_graph, inputs)
-        retaining = {x for x in inputs if x.creator is not None and x.creator.retained is not None}  # filled on the way
-        _accumulate({x: found[x.edge] for x in inputs if x.edge in found and x not in retaining}, create_graph)
+    here = gpus[0].current() if gpus else None
+    try:
+        if inputs is None:
+            found = _propagate("backward", [self], [gradient], retain_graph, create_graph)
+            _accumulate(found, create_graph)
+        else:
+            inputs = _listed(inputs)
+            if not inputs:
+                raise GraphError("backward: inputs is empty; leave it out to fill all leaves")
+            found = _propagate("backward", [self], [gradient], retain_graph, create_graph, inputs)
+            filled = {x for x in inputs if x.creator is not None and x.creator.retained is not None}  # on the way
+            _accumulate({x: found[x.edge] for x in inputs if x.edge in found and x not in filled}, create_graph)
+    finally:
+        if here is not None:
+            gpus[0].set_current(here)
 
 
 def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, allow_unused=False):
@@ -105,17 +111,22 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
     gradients = [None] * len(outputs) if grad_outputs is None else _listed(grad_outputs)
     if len(gradients) != len(outputs):
         raise GraphError(f"grad: {len(outputs)} outputs, but {len(gradients)} grad_outputs")
-    found = _propagate("grad", outputs, gradients, retain_graph, create_graph, inputs)
-    for i, x in enumerate(inputs):
-        if x.edge not in found and not allow_unused:
-            raise GraphError(
-                f"grad: the outputs do not depend on input {i} {x.shape}; allow_unused=True gives None for it"
-            )
-    if create_graph:
-        return tuple(found.get(x.edge) for x in inputs)
-    shared = _shared(found)
-    gs = [(x.edge, found.get(x.edge)) for x in inputs]
-    return tuple(g if g is None else Variable(_own(g) if e in shared else g) for e, g in gs)
+    here = gpus[0].current() if gpus else None
+    try:
+        found = _propagate("grad", outputs, gradients, retain_graph, create_graph, inputs)
+        for i, x in enumerate(inputs):
+            if x.edge not in found and not allow_unused:
+                raise GraphError(
+                    f"grad: the outputs do not depend on input {i} {x.shape}; allow_unused=True gives None for it"
+                )
+        if create_graph:
+            return tuple(found.get(x.edge) for x in inputs)
+        shared = _shared(found)
+        gs = [(x.edge, found.get(x.edge)) for x in inputs]
+        return tuple(g if g is None else Variable(_own(g) if e in shared else g) for e, g in gs)
+    finally:
+        if here is not None:  # the walk goes where the gradients lie
+            gpus[0].set_current(here)
 
 
 def _listed(x):
@@ -145,8 +156,7 @@ def _propagate(caller, outputs, gradients, retain_graph, create_graph, targets=N
         grads = {edge: g for edge, g in grads.items() if edge in leads}
     mode = recording.set(create_graph)
     try:
-        with _coming_back():
-            return walk(grads, create_graph, retain_graph, leads, goals)
+        return walk(grads, create_graph, retain_graph, leads, goals)
     except MemoryError as error:
         raise out_of_memory(caller, [y.data for y in outputs], error) from None
     finally:
@@ -161,15 +171,20 @@ def _seed(caller, y, g, create_graph):
                 f"{caller}: the gradient of one number is meant, and this Variable has shape {y.shape}; "
                 "reduce it, as in loss.mean(), or give `gradient`, an array of its shape"
             )
-        with around(y.data):
-            g = backend[type(y.data)].xp.array(1, y.dtype).reshape(y.shape)
+        if gpus:
+            _follow(y.data)
+        g = backend[type(y.data)].xp.array(1, y.dtype).reshape(y.shape)
     elif create_graph and isinstance(g, Variable) and g.dtype == y.dtype:
         g = g if g.shape == y.shape else _misfit(caller, g, y)
     else:
         g = as_array(g)
         g = g if g.shape == y.shape else _misfit(caller, g, y)
-        g = computed(caller, lambda g, _: g.astype(y.dtype, copy=False), g, y.data)
+        g = computed(caller, _in_dtype_of, g, y.data)
     return Variable(g) if create_graph and not isinstance(g, Variable) else g
+
+
+def _in_dtype_of(g, y):
+    return g.astype(y.dtype, copy=False)
 
 
 def _misfit(caller, g, y):
@@ -183,15 +198,11 @@ def _follow(g):
         gpus[0].follow(g)
 
 
-def _coming_back():
-    """A context after which the current GPU is again what it was."""
-    return gpus[0].place(None) if gpus else HERE
-
-
 def _own(g):
     """A copy of the gradient `g` where it lies."""
-    with around(g):
-        return g.copy()
+    if gpus:
+        _follow(g)
+    return g.copy()
 
 
 def _leading_to(goals, starts):
@@ -312,24 +323,23 @@ def _differentiate_definition(node, gy):
 def _accumulate(grads, create_graph):
     """Add each gradient to its Variable's `grad`."""
     shared = () if create_graph else _shared(grads)
-    with _coming_back():
-        for x, g in grads.items():
-            if not x.tracked:  # a leaf that was switched off after its use
-                continue
-            if gpus:
-                _follow(g)
-            if create_graph:
-                x.grad = g.clone() if x.grad is None else x.grad + g
-            elif x.grad is None:
-                x.grad = untracked(g.copy() if x in shared else as_array(g) if isinstance(g, np.generic) else g)
-            elif x.grad.tracked:
-                with enable_grad():
-                    x.grad = x.grad + g
-            elif backend[type(g)].is_writable(x.grad.data):
-                x.grad.data += g
-                memory.overwritten(x.grad.data)
-            else:
-                x.grad = Variable(x.grad.data + g)
+    for x, g in grads.items():
+        if not x.tracked:  # a leaf that was switched off after its use
+            continue
+        if gpus:
+            _follow(g)
+        if create_graph:
+            x.grad = g.clone() if x.grad is None else x.grad + g
+        elif x.grad is None:
+            x.grad = untracked(g.copy() if x in shared else as_array(g) if isinstance(g, np.generic) else g)
+        elif x.grad.tracked:
+            with enable_grad():
+                x.grad = x.grad + g
+        elif backend[type(g)].is_writable(x.grad.data):
+            x.grad.data += g
+            memory.overwritten(x.grad.data)
+        else:
+            x.grad = Variable(x.grad.data + g)
 
 
 def _holders(grads):
