@@ -83,6 +83,8 @@ def evaluate(model, loader):
 
 def main(options):
     device = options.device
+    if options.amp and device.type == "cpu":
+        print("--amp on the CPU: float16 is slow there; it is meant for a GPU")
     mg.manual_seed(options.seed or 0)
     model = LeNet().to(device)
     optimizer = optim.Adam(model.parameters(), lr=3e-3)

@@ -8,6 +8,7 @@ Work on a GPU is queued: an operation returns before it is done, and the host wa
 that keeps what is freed for the next array.
 """
 
+import operator
 from typing import Any
 
 from .backend import Backend, Device, gpu, load_cuda, place
@@ -158,7 +159,10 @@ _settings = {"float32": "highest"}
 
 def _on(device):
     """A context on the GPU `device`: None for the current one, a number, a name or a Device."""
-    where = Device("cuda") if device is None else Device("cuda", device) if isinstance(device, int) else Device(device)
+    if device is None:
+        where = Device("cuda")
+    else:
+        where = Device("cuda", operator.index(device)) if hasattr(device, "__index__") else Device(device)
     if where.type != "cuda":
         raise DeviceError(f'mg.cuda: expected a GPU, as 1 or "cuda:1", got {device!r}')
     return place(where)

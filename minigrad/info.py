@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from .backend import in_one_line
 from .backend import report as gpu
 
 # Library -> how to install it. What it is for is said in pyproject.toml.
@@ -93,7 +94,7 @@ def _told(question: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     try:
         return question()
     except Exception as error:  # noqa: BLE001 - whatever a damaged installation may raise
-        return {"error": f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]}
+        return {"error": in_one_line(error)}
 
 
 def _minigrad():

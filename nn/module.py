@@ -314,10 +314,13 @@ class Module:
         if device is not None:
             with place(device):  # a device that is not there is refused before anything has moved
                 pass
-        for x in (*self.parameters(), *self.buffers()):
-            x.data = converted(x.data)
-            if x.grad is not None and (x.grad.dtype != x.dtype or x.grad.device != x.device):
-                x.grad = Variable(converted(x.grad.data))
+        variables = [*self.parameters(), *self.buffers()]
+        arrays = [converted(x.data) for x in variables]
+        grads = [None if x.grad is None else converted(x.grad.data) for x in variables]
+        for x, array, g in zip(variables, arrays, grads, strict=True):  # all, or none if memory runs out
+            x.data = array
+            if g is not None and g is not x.grad.data:
+                x.grad = Variable(g)
         return self
 
     def float(self):

@@ -1,6 +1,6 @@
 """Parameter: a Variable that a Module owns and an optimizer updates."""
 
-from ..backend import place
+from ..backend import around, place
 from ..dtypes import get_default_dtype
 from ..errors import GraphError
 from ..tape import Variable
@@ -26,7 +26,8 @@ class Parameter(Variable):
         """A Parameter with a copy of the values, and like PyTorch's without the gradient."""
         if self.creator is not None:
             raise GraphError("deepcopy: only a leaf can be copied, and this was computed; copy x.detach()")
-        return type(self)(self.data.copy(), self.tracked, self.name)
+        with around(self.data):
+            return type(self)(self.data.copy(), self.tracked, self.name)
 
 
 def empty(shape, device=None, dtype=None) -> Parameter:

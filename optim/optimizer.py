@@ -20,7 +20,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..backend import around, backend, device_of, moved
-from ..errors import DTypeError, ShapeError, StateError
+from ..errors import DeviceError, DTypeError, ShapeError, StateError
 from ..tape import Variable, enable_grad
 from ..tape.versions import memory
 from .bundle import SMALL, Bundle
@@ -55,7 +55,7 @@ class Optimizer:
         self._bundles: dict = {}
         self._found: dict = {}  # what step_unless was given, for the step that it makes
         self._left_out: Any = None  # 0-d array on a GPU: how many steps it left out that `step` still counts
-        self._numbers: tuple = (None, None, None)  # of the last parameter: the numbers, the dtype, the operands
+        self._numbers: tuple = (None,) * 4  # of the last parameter: the numbers, the dtype, the library, the operands
         self.check(defaults)
         for group in self._groups(params):
             self.add_param_group(group)
@@ -107,6 +107,8 @@ class Optimizer:
             self._settle()
         for v, _ in work:
             if not isinstance(v.grad, Variable) or v.grad.data.shape != v.data.shape or v.grad.dtype != v.dtype:
+                self._refuse(v)
+            if not together(v.grad.data, v.data):
                 self._refuse(v)
         batches: dict = {}
         for v, group in work:
@@ -244,9 +246,9 @@ class Optimizer:
 
     def _operands(self, kernels, numbers, dtype):
         """The numbers of a step as operands of `dtype`; made once for all parameters that share them."""
-        if self._numbers[:2] != (numbers, dtype):
-            self._numbers = numbers, dtype, kernels.operands(numbers, dtype)
-        return self._numbers[2]
+        if self._numbers[:3] != (numbers, dtype, kernels):
+            self._numbers = numbers, dtype, kernels, kernels.operands(numbers, dtype)
+        return self._numbers[3]
 
     def _like(self, kernels, p, which):
         """Scratch like `p`. All small arrays get the same memory."""
@@ -265,6 +267,11 @@ class Optimizer:
         where = f"{type(self).__name__}.step: {self._place(v)} is {v.dtype} {v.shape}"
         if not isinstance(g, Variable):
             raise DTypeError(f"{where}, and its grad is a {type(g).__name__}; write p.grad = Variable(array)")
+        if g.shape == v.shape and g.dtype == v.dtype:
+            raise DeviceError(
+                f"{where} on {device_of(v.data)}, and its grad is on {device_of(g.data)}; "
+                "write p.grad = p.grad.to(p.device)"
+            )
         error = ShapeError if g.shape != v.shape else DTypeError
         raise error(f"{where}, and its grad is {g.dtype} {g.shape}; write p.grad = Variable(array like p.data)")
 

@@ -34,6 +34,10 @@ HOST = set(
     test_updates_rebind_on_the_tape_and_write_off_it test_what_data_becomes test_what_is_no_numbers_is_refused
     test_what_is_not_saved_may_be_overwritten test_wrong_gradients_are_caught
     test_wrong_second_derivatives_are_caught test_zero_grad_clears_nan
+    test_numpy_interop test_amp test_scaler test_clip test_memory test_device test_device_corners test_devices
+    test_training_there test_kernels test_prefetch test_fakecupy test_fakecupy_devices test_fakecupy_numbers
+    test_emulator test_emulator_numbers test_gpu_page test_gpu_benchmark test_examples test_mnist test_info
+    test_architecture test_conftest test_cuda_missing
     """.split()
 )
 
@@ -72,6 +76,18 @@ def _put_back(modules, libraries):
         floor.gpu.append(library)
         if library.count > 1:
             floor.gpus.append(library)
+
+
+@contextlib.contextmanager
+def absent():
+    """As if CuPy were not installed."""
+    before = _take_out()
+    sys.modules["cupy"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules["cupy"]
+        _put_back(*before)
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
+import minigrad.data
 import minigrad.nn.functional as F
 from minigrad import DeviceError, IndexRangeError, OutOfMemoryError, nn
 

@@ -1,4 +1,4 @@
-"""docs/gpu.md: its code runs, what it says of waiting is counted, and its messages are printed word by word."""
+"""docs/gpu.md: its code runs, what it says of waiting is counted, its messages and tables are printed as they stand."""
 
 import re
 import subprocess
@@ -15,7 +15,8 @@ import minigrad as mg
 import minigrad.nn.functional as F
 from minigrad import nn, optim
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "gpu.md"
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "gpu.md"
 TEXT = PAGE.read_text()
 
 
@@ -101,11 +102,13 @@ def on_a_machine_with(cupy, tmp_path):
         except mg.DeviceError as error:
             print(error)
     """)
+    root = tmp_path.resolve() / "site-packages"
+    root.mkdir()
     if cupy is not None:
-        fake_cupy(tmp_path, *cupy)
+        fake_cupy(root, *cupy)
     code = code.format(hide="sys.modules['cupy'] = None" if cupy is None else "")
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    return done.stdout.strip().replace(str(root.parent), "...")
 
 
 OLD_DRIVER = "cudaErrorInsufficientDriver: CUDA driver version is insufficient for CUDA runtime version"
@@ -162,3 +165,30 @@ def test_each_message_on_the_page_is_one_of_these():
 def test_raw_arrays_of_both_kinds_are_refused_by_cupy_as_the_page_says():
     message = told(lambda: mg.ones(2, device="cuda").data * np.ones(2, "f"))
     assert message == re.search(r"`(Unsupported type [^`]*)`", TEXT)[1]
+
+
+# --- tables and tools --------------------------------------------------------------------------------------------
+
+
+def broken_rows(text):
+    """Lines that begin a table's row and do not end it: Markdown ends the row there all the same."""
+    return [line for line in text.splitlines() if line.startswith("|") and not line.rstrip().endswith("|")]
+
+
+@pytest.mark.parametrize("path", [ROOT / "README.md", *sorted(PAGE.parent.glob("*.md"))], ids=lambda path: path.name)
+def test_a_row_of_a_table_is_one_line(path):
+    assert broken_rows(path.read_text()) == []
+
+
+def test_a_row_over_two_lines_is_found():
+    assert broken_rows("| a | b |\n| T1 | what it\ncatches |\n") == ["| T1 | what it"]
+
+
+@pytest.mark.parametrize("tool", ["snapshot_cupy_api.py", "compile_kernels.py"])
+def test_the_tools_say_that_cupy_is_missing(tool):
+    assert f"python tools/{tool}" in TEXT
+    code = "import runpy, sys; sys.modules['cupy'] = None; runpy.run_path(sys.argv[1], run_name='__main__')"
+    path = ROOT / "tools" / tool
+    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(rf"{re.escape(tool)}: cupy is not installed: pip install .*cupy-cuda13x.*\n", done.stderr)

@@ -5,13 +5,14 @@ import os
 import subprocess
 import sys
 import textwrap
+from importlib import metadata
 
 import numpy as np
 import pytest
 from test_cuda_missing import CASES, RUNTIME, WITHOUT_A_DEVICE, fake_cupy
 
 import minigrad as mg
-from minigrad import info
+from minigrad import backend, info
 from minigrad.backend import report
 
 SMI = """\
@@ -36,7 +37,7 @@ def run(folder, *arguments, packages=(), hidden=(), smi=None, environment=()):
         sys.modules.update(dict.fromkeys({list(hidden)}))
         from minigrad import info
         from minigrad.backend import report
-        report._packages = lambda: {dict(packages)}
+        report.cupy_packages = lambda: {dict(packages)}
         report.SECONDS = 1
         info.main({list(arguments)})
     """
@@ -64,8 +65,9 @@ def told(text):
 def known(**facts):
     """The facts of a GPU that works, but for some."""
     there = {"driver": "580.65.06", "cuda": "13.0", "version": "14.2.0", "runtime": "13.0", "nvrtc": "13.0"}
+    there |= {"place": "/lib/site-packages/cupy", "cublas": True, "hidden": False}
     there |= {"usable": True, "installed": True, "packages": WHEELS["cuda13"], "devices": [DEVICE], "problems": []}
-    return there | {"remedy": None} | facts
+    return there | {"remedies": []} | facts
 
 
 def test_the_command():
@@ -173,7 +175,7 @@ def test_an_nvidia_smi_that_fails_or_hangs(smi, problem, tmp_path):
     [
         ("no driver", "14.2.0 (cupy-cuda13x), ", "GPUs: CUDARuntimeError: cudaErrorInsufficientDriver", "[ctk]"),
         ("no GPU", "14.2.0 (cupy-cuda13x), ", "NVRTC, which compiles kernels: ", 'pip install "cupy-cuda13x[ctk]"'),
-        ("damaged", "installed, and cannot be imported", "importing CuPy: ImportError: libcudart.so.13", "uninstall"),
+        ("damaged", "installed, and cannot be imported", "/cupy: ImportError: libcudart.so.13", "uninstall"),
         ("half removed", "installed, and cannot be imported", "No module named 'cupy._core'", "uninstall"),
     ],
 )
@@ -185,7 +187,7 @@ def test_a_cupy_that_does_not_work(case, state, problem, remedy, arguments, tmp_
     if arguments:
         facts = json.loads(text)["gpu"]
         assert not facts["usable"] and facts["installed"] and facts["devices"] == [] and facts["cuda"] == "13.0"
-        assert any(problem in p for p in facts["problems"]) and remedy in facts["remedy"]
+        assert any(problem in p for p in facts["problems"]) and remedy in facts["remedies"][0]
     else:
         lines = told(text)
         assert lines["CuPy"][0].startswith(state) and lines["GPU"] == ["minigrad computes on the CPU only"]
@@ -199,7 +201,9 @@ def test_a_device_that_cannot_be_asked(tmp_path):
     assert "cuda:0: CUDARuntimeError: it is lost" in lines["problem"] and "cuda:0" not in lines
 
 
-def test_the_gpus_of_this_machine(cuda, request):
+def test_the_gpus_of_this_machine(cuda, request, monkeypatch):
+    if "double" in request.fixturenames:
+        monkeypatch.setitem(vars(sys.modules["cupy.cuda"]), "cublas", object())
     facts = report.facts()
     assert facts["usable"] and len(facts["devices"]) == mg.cuda.device_count()
     lines = dict(report.lines(facts))
@@ -210,29 +214,93 @@ def test_the_gpus_of_this_machine(cuda, request):
         assert facts["runtime"] == facts["cuda"] == "13.0"
 
 
+EITHER = 'pip install "minigrad-tape[cuda13]" or "minigrad-tape[cuda12]", as the driver\'s CUDA version is'
+DRIVER = "a GPU needs NVIDIA's driver: `nvidia-smi` is not there"
+BOTH = {"problems": ["several"], "packages": WHEELS["cuda12"] | WHEELS["cuda13"]}
+UNINSTALL = "pip uninstall --yes cupy-cuda13x; then "
 REMEDIES = [
-    ({}, None),
-    ({"problems": ["CuPy is old"], "version": "13.1"}, 'pip uninstall --yes cupy-cuda13x; then pip install "minigrad-'),
-    ({"cuda": None, "usable": False}, "a GPU needs NVIDIA's driver: see whether `nvidia-smi` finds it"),
-    ({"cuda": None, "usable": False, "installed": False}, '; then pip install "minigrad-tape[cuda13]" or "mini'),
-    ({"cuda": "11.8", "usable": False}, "update NVIDIA's driver: this one serves CUDA 11.8"),
-    ({"cuda": "12.4", "usable": False}, 'pip uninstall --yes cupy-cuda13x; then pip install "minigrad-tape[cuda12]"'),
-    ({"usable": False, "installed": False, "packages": {}}, 'pip install "minigrad-tape[cuda13]"'),
-    ({"nvrtc": None, "problems": ["NVRTC"]}, 'pip install "cupy-cuda13x[ctk]"'),
-    ({"nvrtc": None, "problems": ["NVRTC"], "cuda": "12.8", "packages": WHEELS["cuda12"]}, '"cupy-cuda12x[ctk]"'),
-    ({"usable": False, "devices": []}, "CUDA_VISIBLE_DEVICES hides"),
+    ({}, []),
+    ({"problems": ["CuPy is old"], "version": "13.1"}, [UNINSTALL + 'pip install "minigrad-tape[cuda13]"']),
+    ({"cuda": None, "usable": False}, [DRIVER]),
+    ({"cuda": None, "usable": False, "installed": False, "version": None, "packages": {}}, [DRIVER, EITHER]),
+    ({"cuda": None, "usable": False} | BOTH, [f"pip uninstall --yes cupy-cuda12x cupy-cuda13x; then {EITHER}", DRIVER]),
+    ({"cuda": None, "usable": False, "version": None}, [UNINSTALL + EITHER, DRIVER]),
+    ({"cuda": None, "usable": False, "version": "13.1"}, [UNINSTALL + EITHER, DRIVER]),
     (
-        {"problems": ["several"], "packages": WHEELS["cuda12"] | WHEELS["cuda13"]},
-        'pip uninstall --yes cupy-cuda12x cupy-cuda13x; then pip install "minigrad-tape[cuda13]"',
+        {"cuda": "11.8", "usable": False},
+        ["update NVIDIA's driver: this one serves CUDA 11.8, and CuPy 14 needs 12 or newer"],
     ),
-    ({"usable": False, "version": None, "packages": {}}, "pip uninstall --yes cupy; then pip install"),
+    ({"cuda": "12.4", "usable": False}, [UNINSTALL + 'pip install "minigrad-tape[cuda12]"']),
+    ({"usable": False, "installed": False, "packages": {}}, ['pip install "minigrad-tape[cuda13]"']),
+    ({"usable": False, "version": None, "place": None}, [UNINSTALL + 'pip install "minigrad-tape[cuda13]"']),
+    ({"nvrtc": None, "problems": ["NVRTC"]}, ['pip install "cupy-cuda13x[ctk]"']),
+    ({"cublas": False, "usable": False}, ['pip install "cupy-cuda13x[ctk]"']),
+    (
+        {"nvrtc": None, "usable": False, "cuda": "12.8", "packages": WHEELS["cuda12"]},
+        ['pip install "cupy-cuda12x[ctk]"'],
+    ),
+    ({"cublas": False, "usable": False, "cuda": None, "devices": []}, ['pip install "cupy-cuda13x[ctk]"', DRIVER]),
+    (
+        {"usable": False, "devices": []},
+        ["see whether `nvidia-smi` shows a GPU that the environment variable CUDA_VISIBLE_DEVICES hides"],
+    ),
+    (BOTH, ['pip uninstall --yes cupy-cuda12x cupy-cuda13x; then pip install "minigrad-tape[cuda13]"']),
+    (
+        {"usable": False, "version": None, "packages": {}},
+        ['delete /lib/site-packages/cupy; then pip install "minigrad-tape[cuda13]"'],
+    ),
+    (
+        {"usable": False, "version": None, "place": "/home/ada/cupy.py", "hidden": True},
+        ["rename /home/ada/cupy.py, which hides CuPy"],
+    ),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("facts", "remedy"), REMEDIES)
-def test_remedies(facts, remedy):
-    found = report._remedy(known(**facts))
-    assert found is None if remedy is None else remedy in found
+@pytest.mark.parametrize(("facts", "remedies"), REMEDIES)
+def test_remedies(facts, remedies, monkeypatch):
+    monkeypatch.setattr(report.shutil, "which", lambda command: None)
+    assert report._remedies(known(**facts)) == remedies
+    assert [text for label, text in report.lines(known(remedies=remedies)) if label == "remedy"] == remedies
+
+
+def test_a_driver_that_nvidia_smi_does_not_see(monkeypatch):
+    monkeypatch.setattr(report.shutil, "which", lambda command: "/usr/bin/nvidia-smi")
+    found = report._remedies(known(cuda=None, usable=False))
+    assert found == ["a GPU needs NVIDIA's driver: see whether `nvidia-smi` finds it"]
+
+
+def test_a_cupy_that_is_listed_and_gone(tmp_path):
+    lines = told(run(tmp_path, hidden=["cupy"], packages=WHEELS["cuda13"]))
+    assert lines["CuPy"] == ["installed, and cannot be imported"]
+    assert lines["problem"] == ["pip lists cupy-cuda13x, but there is no cupy to import"]
+    assert lines["remedy"] == [UNINSTALL + EITHER, DRIVER]
+
+
+def test_a_file_that_hides_cupy(tmp_path):
+    (tmp_path / "cupy.py").write_text("")
+    place = tmp_path.resolve() / "cupy.py"
+    lines = told(run(tmp_path, packages=WHEELS["cuda13"]))
+    assert lines["problem"][0].startswith(f"importing CuPy from {place}: AttributeError: module 'cupy' has no ")
+    assert lines["remedy"] == [f"rename {place}, which hides CuPy", DRIVER]
+
+
+def test_without_cublas_there_is_no_gpu(double, monkeypatch):
+    import cupy
+
+    monkeypatch.setattr(report, "cupy_packages", lambda: WHEELS["cuda13"])
+    monkeypatch.setitem(vars(cupy.cuda), "cublas", object())
+    facts = report.facts()
+    assert facts["usable"] and facts["cublas"] and facts["remedies"] == []
+    assert dict(report.lines(facts))["CuPy"].endswith("NVRTC 13.0, cuBLAS found")
+
+    monkeypatch.delitem(vars(cupy.cuda), "cublas")
+    monkeypatch.setitem(sys.modules, "cupy.cuda.cublas", None)
+    facts = report.facts()
+    assert not facts["usable"] and not facts["cublas"] and len(facts["devices"]) == 2
+    assert facts["problems"][0].startswith("cuBLAS, which multiplies matrices: ")
+    assert facts["remedies"] == ['pip install "cupy-cuda13x[ctk]"']
+    assert dict(report.lines(facts))["GPU"] == "minigrad computes on the CPU only"
+    assert dict(report.lines(facts))["CuPy"].endswith("NVRTC 13.0, cuBLAS not found")
 
 
 def test_several_packages_an_old_one_and_a_lame_nvidia_smi(double, monkeypatch):
@@ -242,7 +310,8 @@ def test_several_packages_an_old_one_and_a_lame_nvidia_smi(double, monkeypatch):
         raise OSError("no permission")
 
     monkeypatch.setattr(report, "_driver", lame)
-    monkeypatch.setattr(report, "_packages", lambda: WHEELS["cuda12"] | WHEELS["cuda13"])
+    monkeypatch.setattr(report, "cupy_packages", lambda: WHEELS["cuda12"] | WHEELS["cuda13"])
+    monkeypatch.setitem(vars(cupy.cuda), "cublas", object())
     monkeypatch.setattr(cupy, "__version__", "13.6.0")
     problems = report.facts()["problems"]
     assert problems[:2] == [
@@ -254,13 +323,13 @@ def test_several_packages_an_old_one_and_a_lame_nvidia_smi(double, monkeypatch):
 
 
 def test_packages_are_found_by_their_metadata(tmp_path, monkeypatch):
-    for name in ("cupy_cuda12x-13.6.0", "other-1.0"):
+    for name in ("cupy_cuda12x-13.6.0", "cupy_xarray-0.1.4", "other-1.0"):
         (tmp_path / f"{name}.dist-info").mkdir()
         project, version = name.replace("_", "-").rsplit("-", 1)
         (tmp_path / f"{name}.dist-info" / "METADATA").write_text(f"Name: {project}\nVersion: {version}\n")
     (tmp_path / "broken-1.0.dist-info").mkdir()
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
-    assert report._packages() == {"cupy-cuda12x": "13.6.0"}
+    assert backend.cupy_packages() == {"cupy-cuda12x": "13.6.0"}
     nothing = type("Nothing", (), {"metadata": None})  # as later Pythons have it of a broken one
-    monkeypatch.setattr(report.metadata, "distributions", lambda: [nothing])
-    assert report._packages() == {}
+    monkeypatch.setattr(metadata, "distributions", lambda: [nothing])
+    assert backend.cupy_packages() == {}

@@ -4,7 +4,7 @@
     python tools/compile_kernels.py --check-names       every name of CuPy's that the backend mentions exists
 
 Needs minigrad, CuPy, and the packages nvidia-cuda-nvrtc and nvidia-cuda-runtime (NVRTC and the CUDA headers). Exits
-with 1 and the compiler's log where a kernel does not compile, or with the names that CuPy lacks.
+with 1 and the compiler's log where a kernel does not compile, or with the names that CuPy lacks; with 2 without CuPy.
 
 CuPy's public functions ask for a device; the private ones beneath do not. They are those of CuPy 14.2.
 """
@@ -16,14 +16,20 @@ import re
 import sys
 from pathlib import Path
 
-import cupy
 import numpy as np
-from cupy._core import _carray, _kernel, core
-from cupy.cuda.compiler import CompileException, _NVRTCProgram
 
-import minigrad
-from minigrad.backend import kernels
-from minigrad.backend.kernels import elementwise
+try:
+    import cupy
+    from cupy._core import _carray, _kernel, core
+    from cupy.cuda.compiler import CompileException, _NVRTCProgram
+
+    import minigrad
+    from minigrad.backend import kernels
+    from minigrad.backend.kernels import elementwise
+except ModuleNotFoundError as error:
+    packages = "-e . cupy-cuda13x nvidia-cuda-nvrtc nvidia-cuda-runtime"
+    print(f"compile_kernels.py: {error.name} is not installed: pip install {packages}", file=sys.stderr)
+    sys.exit(2)
 
 FLOATS = ("float16", "float32", "float64")
 _NDARRAY, _INDEXER, _SCALAR = 1, 2, 3  # kinds of cupy._core._kernel._ArgInfo
@@ -160,12 +166,15 @@ def missing_part(name) -> str | None:
     place, known = importlib.import_module(module), module
     for part in rest:
         known += f".{part}"
-        if not hasattr(place, part):
+        try:
+            place = getattr(place, part)
+        except AttributeError:
             try:
-                importlib.import_module(known)
+                place = importlib.import_module(known)
             except ModuleNotFoundError:
                 return known
-        place = getattr(place, part)
+        except ImportError:  # CuPy has the name; the library that it loads for it, as cuBLAS, need not be here
+            return None
     return None
 
 

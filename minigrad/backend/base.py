@@ -140,7 +140,19 @@ class Backend:
         keep = uniform.reshape(shape) >= np.float32(p)
         return self.xp.asarray(keep.astype(dtype) * dtype.type(1 / (1 - p)))
 
-    def step(self, formula, params, grads, buffers, numbers, weight_decay, maximize, found_inf) -> bool:
+    def step(
+        self,
+        formula,
+        params,
+        grads,
+        buffers,
+        numbers,
+        weight_decay,
+        maximize,
+        found_inf,
+        left_out=None,
+        count=0,
+    ) -> bool:
         """One step of an optimizer over many parameters. False: there is no kernel for it, nothing has been done."""
         return False
 

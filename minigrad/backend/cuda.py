@@ -13,7 +13,8 @@ import cupyx
 from ..errors import DeviceError
 from .base import Backend
 from .device import Device
-from .kernels import elementwise, index, multi, normalize, random, rows, windows
+from .kernels import elementwise, index, multi, random, rows, windows
+from .kernels import normalize as normalization
 from .prefetch import Prefetcher
 
 
@@ -77,14 +78,16 @@ class CudaBackend(Backend):
     def take(self, x, library, non_blocking=False):
         """`x`, an array of `library`, on the current GPU; x itself where it lies there."""
         if library is not self:
-            return cupy.asarray(x, blocking=not non_blocking)
+            # From ordinary memory the copy goes by way of a buffer of CuPy's, and x can be overwritten at once.
+            pinned = x.ndim > 0 and cupy.cuda.pinned_memory.is_memory_pinned(x.ctypes.data)
+            return cupy.asarray(x, blocking=pinned and not non_blocking)
         here = self.current()
         if x.data.device_id == here:
             return x
         # The copy runs on this GPU's stream. It must come after what the other one is about to write to x, and
         # before what that one will do with the memory when x is gone.
         with cupy.cuda.Device(x.data.device_id):
-            x = x if x.flags.c_contiguous else cupy.ascontiguousarray(x)  # which gives a 0-d array an axis
+            x = x if x.flags.c_contiguous else cupy.ascontiguousarray(x)  # only where needed: it gives 0-d an axis
             there = cupy.cuda.get_current_stream()
             written = there.record()
         stream = cupy.cuda.get_current_stream()
@@ -202,8 +205,8 @@ class CudaBackend(Backend):
     log_softmax_backward = rows.log_softmax_backward
     cross_entropy = rows.cross_entropy
     cross_entropy_backward = rows.cross_entropy_backward
-    normalize_backward = normalize.normalize_backward
-    normalize = normalize.normalize
+    normalize = normalization.normalize
+    normalize_backward = normalization.normalize_backward
 
     unfold = windows.unfold
     fold = windows.fold

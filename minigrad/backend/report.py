@@ -3,12 +3,12 @@
 import re
 import shutil
 import subprocess
-from importlib import metadata
 from typing import Any
 
 from ..errors import DeviceError
-from . import load_cuda
+from . import cupy_packages, cupy_place, in_one_line, load_cuda
 
+NEEDED = 14  # of CuPy, as in pyproject.toml
 SECONDS = 10  # for nvidia-smi, which hangs where a driver does
 
 
@@ -16,19 +16,25 @@ def facts() -> dict[str, Any]:
     """What the driver and CuPy say of themselves; None where nothing can be told.
 
     {"usable": can minigrad compute there, "driver", "cuda" (the highest version that the driver serves), "installed":
-    is there a CuPy, "packages": {name: version}, "version", "runtime", "nvrtc", "devices": [{"name", "capability",
-    "total_memory", "free_memory" in bytes}], "problems": [sentence], "remedy": what to type, or None}
+    is there a CuPy, "packages": {name: version}, "version", "runtime", "nvrtc", "cublas": is it there, "place":
+    what Python finds as CuPy, "hidden": is that none of CuPy's, "devices": [{"name", "capability", "total_memory",
+    "free_memory" in bytes}], "problems": [sentence], "remedies": [what to do or to type, in this order]}
     """
-    known: dict[str, Any] = dict.fromkeys(("driver", "cuda", "version", "runtime", "nvrtc", "remedy"))
-    known |= {"usable": False, "installed": False, "packages": {}, "devices": [], "problems": []}
+    known: dict[str, Any] = dict.fromkeys(("driver", "cuda", "version", "runtime", "nvrtc", "place"))
+    known |= dict.fromkeys(("usable", "installed", "cublas", "hidden"), False)
+    known |= {"packages": {}, "devices": [], "problems": [], "remedies": []}
     _ask(known, "nvidia-smi", lambda: known.update(_driver()))
-    _ask(known, "packages", lambda: known.update(packages=_packages()))
-    _ask(known, "importing CuPy", lambda: _ask_cupy(known))
+    _ask(known, "packages", lambda: known.update(packages=cupy_packages()))
+    known["place"], hidden = _ask(known, "looking for CuPy", cupy_place) or (None, False)
+    about = f"importing CuPy from {known['place']}" if known["place"] else "importing CuPy"
+    _ask(known, about, lambda: _ask_cupy(known))
+    known["hidden"] = hidden and known["installed"] and not known["version"]
     if known["devices"]:
-        _ask(known, "CUDA", lambda: known.update(usable=bool(load_cuda())))
+        loaded = _ask(known, "CUDA", load_cuda)
+        known["usable"] = bool(loaded and known["nvrtc"] and known["cublas"])
     if known["usable"]:  # then the driver works, whatever nvidia-smi has met
         known["problems"] = [problem for problem in known["problems"] if not problem.startswith("nvidia-smi")]
-    known["remedy"] = _remedy(known)
+    known["remedies"] = _remedies(known)
     return known
 
 
@@ -39,7 +45,8 @@ def lines(known: dict[str, Any]) -> list[tuple[str, str]]:
         driver = f"{known['driver'] or 'of an unknown version'}, serves CUDA up to {known['cuda']}"
     if known["version"]:
         package = ", ".join(known["packages"]) or "no package"
-        cupy = f"{known['version']} ({package}), CUDA {known['runtime']}, NVRTC {known['nvrtc'] or 'not found'}"
+        nvrtc, cublas = known["nvrtc"] or "not found", "found" if known["cublas"] else "not found"
+        cupy = f"{known['version']} ({package}), CUDA {known['runtime']}, NVRTC {nvrtc}, cuBLAS {cublas}"
     told = [
         ("driver", driver or "no driver of NVIDIA's is found"),
         ("CuPy", cupy or ("installed, and cannot be imported" if known["installed"] else "not installed")),
@@ -49,7 +56,7 @@ def lines(known: dict[str, Any]) -> list[tuple[str, str]]:
         told.append((f"cuda:{i}", f"{device['name']}, capability {device['capability']}, {free} of {total} GiB free"))
     told.append(("GPU", "minigrad can compute there" if known["usable"] else "minigrad computes on the CPU only"))
     told += [("problem", problem) for problem in known["problems"]]
-    return told + ([("remedy", known["remedy"])] if known["remedy"] else [])
+    return told + [("remedy", remedy) for remedy in known["remedies"]]
 
 
 def _driver():
@@ -65,12 +72,6 @@ def _driver():
     return {name: match[1] for name, match in found.items() if match}
 
 
-def _packages():
-    """The installed distributions of CuPy: there should be one."""
-    found = {str(d.metadata["Name"]): d.version for d in metadata.distributions() if d.metadata is not None}
-    return {name: found[name] for name in sorted(found) if name.lower().startswith("cupy")}
-
-
 def _ask_cupy(known):
     if len(known["packages"]) > 1:
         known["problems"].append("several packages of CuPy are installed, which disturb each other")
@@ -80,15 +81,18 @@ def _ask_cupy(known):
     except ModuleNotFoundError as error:
         if error.name != "cupy":
             raise
-        known["installed"] = False
+        known["installed"] = bool(known["packages"] and not known["place"])
+        if known["installed"]:
+            known["problems"].append(f"pip lists {', '.join(known['packages'])}, but there is no cupy to import")
         return
     known["version"] = str(cupy.__version__)
-    if int(known["version"].partition(".")[0]) < 14:
-        known["problems"].append(f"CuPy is {known['version']}, and minigrad needs 14 or newer")
+    if int(known["version"].partition(".")[0]) < NEEDED:
+        known["problems"].append(f"CuPy is {known['version']}, and minigrad needs {NEEDED} or newer")
     runtime = cupy.cuda.runtime
     known["runtime"] = _version(_ask(known, "CUDA runtime", lambda: runtime.runtimeGetVersion()))
     known["cuda"] = _version(_ask(known, "CUDA driver", lambda: runtime.driverGetVersion())) or known["cuda"]
     known["nvrtc"] = _ask(known, "NVRTC, which compiles kernels", _nvrtc)
+    known["cublas"] = bool(_ask(known, "cuBLAS, which multiplies matrices", _cublas))
     for number in range(_ask(known, "GPUs", lambda: runtime.getDeviceCount()) or 0):
         device = _ask(known, f"cuda:{number}", lambda number=number: _device(cupy, number))
         known["devices"] += [device] if device else []
@@ -98,6 +102,13 @@ def _nvrtc():
     from cupy.cuda import nvrtc  # noqa: PLC0415 - as above
 
     return ".".join(map(str, nvrtc.getVersion()))
+
+
+def _cublas():
+    # By `from`, which looks into NVIDIA's packages too; importlib.import_module finds only what the system has.
+    from cupy.cuda import cublas  # noqa: PLC0415 - as above
+
+    return cublas
 
 
 def _device(cupy, number):
@@ -113,30 +124,40 @@ def _device(cupy, number):
     }
 
 
-def _remedy(known):
-    """What to type, or None where all is well."""
+def _remedies(known):
+    """What to do or to type, in this order; nothing where all is well."""
     if known["usable"] and not known["problems"]:
-        return None
+        return []
     major = int((known["cuda"] or "0").partition(".")[0])
     extra = "cuda13" if major >= 13 else "cuda12"
-    install = f'pip install "minigrad-tape[{extra}]"'
     wheel = f"cupy-{extra}x"
-    fits = list(known["packages"]) == [wheel] and known["version"]
+    install = f'pip install "minigrad-tape[{extra}]"'
+    if major < 12:  # nobody knows what the driver that is to come will serve
+        install = 'pip install "minigrad-tape[cuda13]" or "minigrad-tape[cuda12]", as the driver\'s CUDA version is'
+    remove = f"delete {known['place']}" if known["place"] else "pip uninstall --yes cupy"
+    if known["packages"]:
+        remove = f"pip uninstall --yes {' '.join(known['packages'])}"
+    repair = f"{remove}; then {install}"
+    version = int((known["version"] or "0").partition(".")[0])
+    remedies = []
+    if known["hidden"]:
+        remedies.append(f"rename {known['place']}, which hides CuPy")
+    elif known["installed"] and (version < NEEDED or len(known["packages"]) > 1):
+        remedies.append(repair)
+    elif known["installed"] and major >= 12 and list(known["packages"]) != [wheel]:
+        remedies.append(repair)
+    elif known["installed"] and not (known["nvrtc"] and known["cublas"]):
+        remedies.append(f'pip install "{next(iter(known["packages"]), wheel)}[ctk]"')
     if not major:
-        remedy = "a GPU needs NVIDIA's driver: see whether `nvidia-smi` finds it"
-        if not known["installed"]:
-            remedy += '; then pip install "minigrad-tape[cuda13]" or "minigrad-tape[cuda12]", as its CUDA version is'
+        why = "see whether `nvidia-smi` finds it" if shutil.which("nvidia-smi") else "`nvidia-smi` is not there"
+        remedies.append(f"a GPU needs NVIDIA's driver: {why}")
     elif major < 12:
-        remedy = f"update NVIDIA's driver: this one serves CUDA {known['cuda']}, and CuPy 14 needs 12 or newer"
-    elif not known["installed"]:
-        remedy = install
-    elif fits and not known["nvrtc"]:
-        remedy = f'pip install "{wheel}[ctk]"'
-    elif fits and not known["devices"]:
-        remedy = "see whether `nvidia-smi` shows a GPU that the environment variable CUDA_VISIBLE_DEVICES hides"
-    else:
-        remedy = f"pip uninstall --yes {' '.join(known['packages']) or 'cupy'}; then {install}"
-    return remedy
+        remedies.append(f"update NVIDIA's driver: this one serves CUDA {known['cuda']}, and CuPy 14 needs 12 or newer")
+    if not known["installed"]:
+        remedies.append(install)
+    if not remedies and not known["devices"]:
+        return ["see whether `nvidia-smi` shows a GPU that the environment variable CUDA_VISIBLE_DEVICES hides"]
+    return remedies or [repair]
 
 
 def _ask(known, about, question):
@@ -146,8 +167,7 @@ def _ask(known, about, question):
     except DeviceError as error:
         known["problems"].append(str(error))
     except Exception as error:  # noqa: BLE001 - whatever a damaged installation or driver may raise
-        told = f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
-        known["problems"].append(f"{about}: {told}")
+        known["problems"].append(f"{about}: {in_one_line(error)}")
     return None
 
 

@@ -7,7 +7,7 @@ from itertools import islice
 
 import numpy as np
 
-from ..backend import Device, backend, cuda_is_available, load_cuda, place
+from ..backend import HERE, Device, backend, cuda_is_available, gpu, load_cuda, place, together
 from ..dtypes import promote
 from ..errors import DTypeError, ShapeError
 from ..ops.shape import stack
@@ -193,9 +193,10 @@ def _stack(batch, where, new):
     library = backend[type(arrays[0])]
     if new is not None and library.host and all(getattr(x, "dtype", None) == arrays[0].dtype for x in arrays):
         return Variable(np.stack(arrays, out=new((len(arrays), *shape), arrays[0].dtype)))
-    y = library.xp.stack(arrays)
-    if y.dtype != arrays[0].dtype:  # NumPy's promotion of items that differ; PyTorch's keeps float32
-        y = y.astype(promote(arrays))
+    with together("default_collate", arrays) if gpu else HERE:
+        y = library.xp.stack(arrays)
+        if y.dtype != arrays[0].dtype:  # NumPy's promotion of items that differ; PyTorch's keeps float32
+            y = y.astype(promote(arrays))
     return Variable(y)
 
 

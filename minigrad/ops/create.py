@@ -66,9 +66,11 @@ def empty(*size, dtype=None, device=None, requires_grad=False):
 
 def full(size, fill_value, dtype=None, device=None, requires_grad=False):
     """`fill_value` everywhere; the dtype is the value's unless given."""
-    dtype = dtype or as_array(fill_value).dtype
+    value = raw(fill_value)
+    dtype = dtype or as_array(value).dtype
     with place(device) as library:
-        return Variable(library.xp.full(size, raw(fill_value), dtype), requires_grad)
+        value = value if isinstance(value, (bool, int, float)) else moved(as_array(value), library.here())
+        return Variable(library.xp.full(size, value, dtype), requires_grad)
 
 
 def zeros_like(x, dtype=None, device=None, requires_grad=False):

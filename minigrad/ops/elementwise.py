@@ -267,6 +267,8 @@ class Where(Elementwise):
 
     def promoted(self, arrays):
         condition, a, b = arrays
+        if not hasattr(condition, "ndim") or isinstance(condition, np.generic):
+            condition = lib(a if hasattr(a, "ndim") else b).asarray(bool(condition))
         dtype = promote([a, b])
         if not hasattr(a, "ndim") and not hasattr(b, "ndim"):
             a = lib(condition).asarray(a, dtype)
@@ -295,13 +297,13 @@ def _extremum_backward(beats):
 maximum = binary(
     "maximum",
     "the larger of a and b; a tie shares the gradient",
-    lambda self, a, b: lib(a).maximum(a, b),
+    lambda self, a, b: lib(a if hasattr(a, "ndim") else b).maximum(a, b),
     _extremum_backward(operator.gt),
 )
 minimum = binary(
     "minimum",
     "the smaller of a and b; a tie shares the gradient",
-    lambda self, a, b: lib(a).minimum(a, b),
+    lambda self, a, b: lib(a if hasattr(a, "ndim") else b).minimum(a, b),
     _extremum_backward(operator.lt),
 )
 

@@ -54,20 +54,28 @@ def _placed(template, x, arrays):
             continue
         a = next(arrays)
         mask = a.dtype.kind == "b"
-        if mask and not a.ndim:  # x[True]: a new axis
-            parts.append(bool(a))
-            continue
+        if mask and not a.ndim:
+            raise IndexRangeError("a bool without axes cannot be an index on a GPU; write x[None], or x[None][:0]")
         if mask and a.shape != x.shape[axis : axis + a.ndim]:
             raise IndexRangeError(f"a mask of shape {a.shape} for axes of sizes {x.shape[axis : axis + a.ndim]}")
         for i in _places(a) if mask else (a,):
             n = x.shape[axis] if axis < x.ndim else 0
-            if not mask and i.size and backend[type(i)].checks_indices and not -n <= i.min() <= i.max() < n:
-                wrong = i.max() if i.max() >= n else i.min()
+            wrong = None if mask else _outside(i, n)
+            if wrong is not None:
                 raise IndexRangeError(f"index {wrong} is outside of the {n} elements of axis {axis}")
             parts.append(_ARRAY)
             placed.append(moved(i, library.device_of(x)) if backend[type(i)].host else i)
             axis += 1
     return tuple(parts), placed
+
+
+def _outside(indices, n):
+    """An index that is out of range for `n` elements, or None; None too where one would have to wait to look."""
+    if not indices.size or not backend[type(indices)].checks_indices:
+        return None
+    with around(indices):
+        low, high = int(indices.min()), int(indices.max())
+    return high if high >= n else low if low < -n else None
 
 
 def _places(mask):
@@ -238,4 +246,8 @@ def take_along_dim(x, indices, dim=None):
         x, indices, dim = x.reshape(-1), indices.reshape(-1), 0
     if x.ndim != indices.ndim:
         raise ShapeError(f"take_along_dim: indices need as many axes as x; x is {x.shape}, indices {indices.shape}")
-    return TakeAlongDim(axis_of("take_along_dim", x, dim))(x, indices)
+    axis = axis_of("take_along_dim", x, dim)
+    if gpu and (wrong := _outside(raw(indices), x.shape[axis])) is not None:
+        n = x.shape[axis]
+        raise IndexRangeError(f"take_along_dim: index {wrong} is outside of the {n} elements; x is {x.shape}")
+    return TakeAlongDim(axis)(x, indices)

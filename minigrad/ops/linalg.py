@@ -1,9 +1,10 @@
 """Matrix products. A GEMM takes its operands as they lie: transposed views are free."""
 
+from ..backend import device_of, gpu, moved
 from ..errors import DTypeError, ShapeError
 from ..tape.function import Function
 from ..tape.modes import regions
-from ..tape.variable import as_array
+from ..tape.variable import as_array, raw
 from .autocast import narrow
 from .shape import reshape, transpose, unsqueeze
 
@@ -13,6 +14,11 @@ def _same_dtype(name, x, other, what="weight"):
         raise DTypeError(
             f"{name}: x is {x.dtype}, {what} {other.dtype}; write x.to({what}.dtype), or convert the module"
         )
+
+
+def _beside(x, other):
+    """The array `x` on the device of `other`, where that is an array."""
+    return moved(x, device_of(raw(other))) if gpu and hasattr(other, "ndim") else x
 
 
 def _flat(x):
@@ -50,7 +56,8 @@ def matmul(a, b):
     """
     if not hasattr(a, "ndim") or not hasattr(b, "ndim"):  # a list takes the dtype of what it is multiplied with
         a, b = (
-            x if hasattr(x, "ndim") else as_array(x, getattr(other, "dtype", None)) for x, other in ((a, b), (b, a))
+            x if hasattr(x, "ndim") else _beside(as_array(x, getattr(other, "dtype", None)), other)
+            for x, other in ((a, b), (b, a))
         )
     if regions:
         a, b = narrow(a), narrow(b)

@@ -4,13 +4,14 @@ import math
 from functools import partial
 
 from ..backend import backend, computed
+from ..dtypes import require_floats
 from ..errors import DTypeError, IndexRangeError, ShapeError
 from ..tape.function import Function, where_it_lies
 from ..tape.modes import regions
 from ..tape.variable import Variable, as_array, raw
 from .activation import log_softmax
 from .autocast import wide
-from .elementwise import eq, softplus, where
+from .elementwise import bitwise_or, eq, ge, lt, softplus, where
 from .index import take_along_dim
 from .reduce import logsumexp, mean, sum
 from .shape import flatten, permute, reshape
@@ -68,6 +69,7 @@ def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean
         raise ValueError(f"cross_entropy: label_smoothing must be between 0 and 1, got {label_smoothing}")
     if regions:
         input, target, weight = wide(input), wide(target), wide(weight)
+    require_floats("cross_entropy", input)
     labels = as_array(target)
     if labels.shape == input.shape and labels.dtype.kind == "f":
         return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
@@ -78,7 +80,8 @@ def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean
         log_p = log_softmax(x, 1)
         sharp = reshape(take_along_dim(log_p, safe.reshape(-1, 1), 1), -1) * (scale * (label_smoothing - 1))
         smooth = sum(log_p * raw(weight).astype(x.dtype, copy=False), 1) * (label_smoothing / x.shape[1])
-        loss = sharp - smooth if ignore is None else where(eq(labels, ignore), 0, sharp - smooth)
+        loss = _checked(sharp - smooth, labels, x.shape[1])
+        loss = loss if ignore is None else where(eq(labels, ignore), 0, loss)
     else:
         loss = CrossEntropy(ignore, label_smoothing)(x, labels, scale)
     return _finish(name, loss, reduction, total, shape)
@@ -102,7 +105,7 @@ def nll_loss(input, target, weight=None, ignore_index=-100, reduction="mean"):
     name = "nll_loss"
     ignore, safe, scale, total = computed(name, partial(_counted, name), raw(x), labels, raw(weight), ignore_index)
     loss = -reshape(take_along_dim(x, safe.reshape(-1, 1), 1), -1)
-    loss = loss if scale is None else loss * scale
+    loss = _checked(loss if scale is None else loss * scale, labels, x.shape[1])
     return _finish(name, loss if ignore is None else where(eq(labels, ignore), 0, loss), reduction, total, shape)
 
 
@@ -152,6 +155,13 @@ def _counted(name, x, labels, weight, ignore_index):
     factors = weight.astype(x.dtype, copy=False)[safe]
     factors = factors if counts is None else factors * counts
     return ignore_index, safe, factors, factors.sum()
+
+
+def _checked(loss, labels, c):
+    """The losses of rows; NaN on a device for class numbers outside of 0..c-1, which the host has refused before."""
+    if backend[type(labels)].host:
+        return loss
+    return where(bitwise_or(lt(labels, 0), ge(labels, c)), math.nan, loss)
 
 
 def _soft_cross_entropy(x, target, weight, reduction, smoothing):

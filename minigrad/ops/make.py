@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from numpy import ndarray
+
 from ..backend import gpu
 from ..dtypes import promote, promote_float
 from ..errors import ShapeError
@@ -43,7 +45,7 @@ def unary(name, formula, forward, backward, rule=promote_float, widens=False):
         if widens and regions:
             input = wide(input)
         if not isinstance(input, Variable):
-            return forward(cls(), input) if hasattr(input, "dtype") and input.dtype.kind == "f" else cls()(input)
+            return forward(cls(), input) if isinstance(input, ndarray) and input.dtype.kind == "f" else cls()(input)
         a, edge = input.data, None
         if gpu and type(a) is gpu[0].array:
             return on_gpu()(input)

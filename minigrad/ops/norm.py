@@ -2,7 +2,8 @@
 
 import math
 
-from ..backend import backend
+from ..backend import backend, device_of, gpu, moved, together
+from ..dtypes import require_floats
 from ..errors import ShapeError
 from ..tape.function import Function, where_it_lies
 from ..tape.modes import regions
@@ -68,6 +69,7 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
     Raises: ShapeError if a parameter does not match the channels, or training sees one value per channel.
     Source: arXiv:1502.03167. The running variance is unbiased, the one that normalizes is not, as in PyTorch.
     """
+    require_floats("batch_norm", input)
     if input.ndim < 2:
         raise ShapeError(f"batch_norm: expected (n, c) or (n, c, ...), got {input.shape}")
     if regions and is_half(input) and (not training or backend[type(raw(input))].host):
@@ -94,6 +96,9 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
             running.data = (old * (1 - share) + now.reshape(old.shape) * share).astype(old.dtype, copy=False)
 
     share = raw(momentum)
+    if gpu:
+        together("batch_norm", [raw(input), raw(running_mean), raw(running_var)])
+        share = moved(share, device_of(raw(input))) if hasattr(share, "dtype") else share
     track = running_mean is not None and running_var is not None and (hasattr(share, "dtype") or share != 0)
     return Normalize((0, *range(2, input.ndim)), eps, observe if track else None)(input, w, b)
 
@@ -106,6 +111,7 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
     """
     if regions:
         input, weight, bias = wide(input), wide(weight), wide(bias)
+    require_floats("layer_norm", input)
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
     if not shape or input.shape[-len(shape) :] != shape:
         raise ShapeError(f"layer_norm: x must end in normalized_shape {shape}, and is {input.shape}")
@@ -121,6 +127,7 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
     Shapes: input (n, c, ...); weight, bias (c) or None.
     Raises: ShapeError if num_groups does not divide c.      Source: arXiv:1803.08494.
     """
+    require_floats("group_norm", input)
     if input.ndim < 2 or num_groups < 1 or input.shape[1] % num_groups:
         raise ShapeError(f"group_norm: num_groups {num_groups} must divide the channels of x {input.shape}")
     if regions:

@@ -10,13 +10,13 @@ import secrets
 import numpy as np
 
 from ..backend import backend, device_of, moved, place
-from ..dtypes import get_default_dtype
-from ..errors import DTypeError
+from ..dtypes import get_default_dtype, require_floats
+from ..errors import DTypeError, StateError
 from ..tape.variable import Variable, raw
 from .shape import sizes
 
 _state = {"generator": np.random.default_rng()}
-_on_gpus: dict = {"key": secrets.randbits(64), "counters": {}}  # counters: number of the GPU -> of Philox
+_on_gpus: dict = {"key": secrets.randbits(64), "states": {}}  # states: number of the GPU -> key and counter of Philox
 
 
 def manual_seed(seed: int) -> np.random.Generator:
@@ -31,7 +31,7 @@ def manual_seed(seed: int) -> np.random.Generator:
 
 def seed_gpus(seed: int) -> None:
     """Begin the random numbers of the GPUs anew."""
-    _on_gpus.update(key=int(seed) % 2**64, counters={})
+    _on_gpus.update(key=int(seed) % 2**64, states={})
 
 
 def generator() -> np.random.Generator:
@@ -46,13 +46,20 @@ def get_rng_state() -> dict:
 
 def gpu_rng_state(number: int) -> dict:
     """The state of the random numbers of one GPU, as plain values."""
-    return {"key": _on_gpus["key"], "counter": _on_gpus["counters"].get(number, number << 48)}
+    # Counters that are far apart: GPUs draw different numbers.
+    key, counter = _on_gpus["states"].get(number, (_on_gpus["key"], number << 48))
+    return {"key": key, "counter": counter}
 
 
 def set_gpu_rng_state(state: dict, number: int) -> None:
-    """Go on, on one GPU, from a state that `gpu_rng_state` gave."""
-    _on_gpus["key"] = state["key"]
-    _on_gpus["counters"][number] = state["counter"]
+    """Go on, on one GPU, from a state that `gpu_rng_state` gave. Raises: StateError for anything else."""
+    try:
+        _on_gpus["states"][number] = int(state["key"]), int(state["counter"])
+    except (TypeError, KeyError, ValueError):
+        raise StateError(
+            'set_rng_state: expected what mg.cuda.get_rng_state() gave, {"key": int, "counter": int}, '
+            f"got {state!r:.80}"
+        ) from None
 
 
 def set_rng_state(state: dict) -> None:
@@ -118,6 +125,7 @@ def dropout(input, p=0.5, training=True):
         return input
     if p == 1:
         return input * 0.0
+    require_floats("dropout", input)
     # The mask is an operand, not a secret of the operation: differentiated again, it stays the same mask.
     return input * _mask(raw(input), p)
 
@@ -129,7 +137,8 @@ def _mask(x, p):
         return keep.astype(x.dtype) * (1 / (1 - p))
     device = device_of(x)
     number = device.index or 0
-    counter = _on_gpus["counters"].get(number, number << 48)  # GPUs draw different numbers
-    _on_gpus["counters"][number] = counter + -(-math.prod(x.shape) // 4)  # Philox gives four at a time
+    state = gpu_rng_state(number)
+    # Philox gives four numbers at a time.
+    _on_gpus["states"][number] = state["key"], state["counter"] + -(-math.prod(x.shape) // 4)
     with place(device):
-        return library.dropout_mask(x.shape, p, x.dtype, _on_gpus["key"], counter)
+        return library.dropout_mask(x.shape, p, x.dtype, state["key"], state["counter"])

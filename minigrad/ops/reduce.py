@@ -6,7 +6,7 @@ from collections import namedtuple
 from ..backend import backend, computed
 from ..dtypes import float16, float32, int64, promote_float, require_floats
 from ..errors import IndexRangeError, ShapeError
-from ..tape.function import Function
+from ..tape.function import Function, where_it_lies
 from ..tape.modes import regions
 from ..tape.variable import Variable, raw
 from .autocast import wide
@@ -130,6 +130,7 @@ def mean(x, dim=None, keepdim=False, *, dtype=None):
     return Mean(axes, keepdim)(x if dtype is None else x.astype(dtype))
 
 
+@where_it_lies
 def var(x, dim=None, unbiased=True, keepdim=False, *, correction=None):
     """The variance over `dim`: the squared distance from the mean, summed and divided by n - correction.
 
@@ -146,6 +147,7 @@ def var(x, dim=None, unbiased=True, keepdim=False, *, correction=None):
     return total / (n - correction) if n > correction else total * math.nan
 
 
+@where_it_lies
 def std(x, dim=None, unbiased=True, keepdim=False, *, correction=None):
     """The standard deviation over `dim`: the root of `var`."""
     require_floats("std", x)

@@ -1,11 +1,12 @@
 """The engine: gradients flow from the outputs back to the leaves, node by node, in reverse order of creation."""
 
+import operator
 import sys
 from heapq import heapify, heappop, heappush
 
 import numpy as np
 
-from ..backend import backend, computed, gpus, out_of_memory
+from ..backend import backend, computed, device_of, gpu, gpus, moved, out_of_memory
 from ..errors import GraphError, ShapeError
 from .function import Alias, Function, Output, Partial
 from .modes import enable_grad, recording
@@ -66,6 +67,8 @@ def walk(grads, create_graph, retain_graph, leads=None, goals=()):
             node.saved = None
     for leaf in grads:
         if leaf.hooks is not None:
+            if several:
+                _follow(grads[leaf])
             grads[leaf] = _run_hooks(leaf, grads[leaf], create_graph)
     return grads if leads is None else grads | found
 
@@ -143,6 +146,8 @@ def _propagate(caller, outputs, gradients, retain_graph, create_graph, targets=N
                 "or it was computed under no_grad"
             )
         g, edge = _seed(caller, y, g, create_graph), y.edge
+        if gpus:
+            _follow(g)
         grads[edge] = grads[edge] + g if edge in grads else g
     retain_graph = create_graph if retain_graph is None else retain_graph
     goals: set = set()
@@ -174,10 +179,13 @@ def _seed(caller, y, g, create_graph):
         if gpus:
             _follow(y.data)
         g = backend[type(y.data)].xp.array(1, y.dtype).reshape(y.shape)
-    elif create_graph and isinstance(g, Variable) and g.dtype == y.dtype:
+    elif create_graph and isinstance(g, Variable) and g.dtype == y.dtype and (g.ndim or g.tracked or not gpu):
         g = g if g.shape == y.shape else _misfit(caller, g, y)
+        computed(caller, _in_dtype_of, g.data, y.data)  # refuses those of two devices
     else:
         g = as_array(g)
+        if gpu and not g.ndim:
+            g = moved(g, device_of(y.data))  # a number, as one writes it
         g = g if g.shape == y.shape else _misfit(caller, g, y)
         g = computed(caller, _in_dtype_of, g, y.data)
     return Variable(g) if create_graph and not isinstance(g, Variable) else g
@@ -336,7 +344,7 @@ def _accumulate(grads, create_graph):
             with enable_grad():
                 x.grad = x.grad + g
         elif backend[type(g)].is_writable(x.grad.data):
-            x.grad.data += g
+            computed("backward (grad += ...)", operator.iadd, x.grad.data, g)
             memory.overwritten(x.grad.data)
         else:
             x.grad = Variable(x.grad.data + g)

@@ -1,6 +1,7 @@
 """Memory: what arrays hold on each device, in blocks of 512 bytes that the pool keeps when they are freed."""
 
 import threading
+import weakref
 
 import numpy as np
 
@@ -179,14 +180,33 @@ def alloc_pinned_memory(size):
     return PinnedMemoryPointer(poisoned((size,), np.uint8).tobytes())
 
 
+_page_locked: dict = {}  # first address -> (the one after the last, a weak reference to the array)
+
+
+def _locked(array):
+    first = array.ctypes.data
+    _page_locked[first] = first + array.nbytes, weakref.ref(array)
+    return array
+
+
+def is_memory_pinned(data):
+    """cupy.cuda.pinned_memory.is_memory_pinned."""
+    for first, (end, array) in list(_page_locked.items()):
+        if array() is None:
+            del _page_locked[first]
+        elif first <= data < end:
+            return True
+    return False
+
+
 def empty_pinned(shape, dtype=float, order="C"):
     """cupyx.empty_pinned."""
-    return poisoned(shape, dtype, order)
+    return _locked(poisoned(shape, dtype, order))
 
 
 def zeros_pinned(shape, dtype=float, order="C"):
     """cupyx.zeros_pinned."""
-    return np.zeros(shape, dtype, order)
+    return _locked(np.zeros(shape, dtype, order))
 
 
 def empty_like_pinned(a, dtype=None, order="K", subok=None, shape=None):

@@ -111,6 +111,7 @@ def _build():
         "cupy._core._routines_linalg": LINALG,
         "cupy.cuda": CUDA,
         "cupy.cuda.memory": {"MemoryPointer": memory.MemoryPointer, "OutOfMemoryError": memory.OutOfMemoryError},
+        "cupy.cuda.pinned_memory": {"is_memory_pinned": memory.is_memory_pinned},
         "cupy.cuda.nvrtc": {"getVersion": lambda: (13, 0)},
         "cupy.cuda.runtime": RUNTIME,
         "cupy.cuda.stream": {name: CUDA[name] for name in ("Event", "Stream", "get_current_stream")},

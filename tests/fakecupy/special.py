@@ -10,7 +10,7 @@ from .array import admitted, fresh, from_dlpack, ndarray, view
 from .functions import Function
 from .lanes import cross, current, meet
 from .operands import inner, refused, target
-from .records import poison, poisoned
+from .records import poison, poisoned, synchronized
 from .ufuncs import Ufunc
 
 FUNCTIONS: dict = {"cupy": {"from_dlpack": from_dlpack}, "cupy.lib.stride_tricks": {}}
@@ -128,6 +128,8 @@ def array(obj, dtype=None, copy=True, order="K", subok=False, ndmin=0, *, blocki
         made = np.array(obj, dtype, order=order, ndmin=ndmin)
     if made.dtype.char not in "?bhilqBHILQefdFD":
         raise ValueError(f"Unsupported dtype {made.dtype}")
+    if blocking and made.ndim:
+        synchronized("array(blocking=True)")
     return fresh(made if made.flags.forc else made.copy("C"))
 
 

@@ -13,6 +13,8 @@ ROWS = 1 << 16  # blocks; where there are more rows, a block takes several
 def _along_rows(self, name, axis, *arrays):
     """The kernel `name` from arrays of one shape to a new one, on rows along `axis`."""
     xp = self.xp
+    if not arrays[0].ndim:
+        return _along_rows(self, name, 0, *(a.reshape(1) for a in arrays)).reshape(())
     inputs = [xp.ascontiguousarray(xp.moveaxis(a, axis, -1), arrays[-1].dtype) for a in arrays]
     y = xp.empty_like(inputs[0])
     cols = y.shape[-1]
