@@ -113,6 +113,7 @@ def f():
     [
         ("cupy.cuda.runtime.getDeviceCount", None),
         ("cupyx.scipy.special.erf", None),
+        ("cupy.cuda.cublas", None),
         ("cupy.vecdot", "cupy.vecdot"),
         ("cupy.cudnn.version", "cupy.cudnn"),
         ("cupy.cuda.runtime.lost", "cupy.cuda.runtime.lost"),

@@ -139,12 +139,11 @@ def _remedies(known):
         remove = f"pip uninstall --yes {' '.join(known['packages'])}"
     repair = f"{remove}; then {install}"
     version = int((known["version"] or "0").partition(".")[0])
+    misfit = major >= 12 and list(known["packages"]) != [wheel]
     remedies = []
     if known["hidden"]:
         remedies.append(f"rename {known['place']}, which hides CuPy")
-    elif known["installed"] and (version < NEEDED or len(known["packages"]) > 1):
-        remedies.append(repair)
-    elif known["installed"] and major >= 12 and list(known["packages"]) != [wheel]:
+    elif known["installed"] and (version < NEEDED or len(known["packages"]) > 1 or misfit):
         remedies.append(repair)
     elif known["installed"] and not (known["nvrtc"] and known["cublas"]):
         remedies.append(f'pip install "{next(iter(known["packages"]), wheel)}[ctk]"')
