@@ -22,8 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from .backend import in_one_line
 from .backend import report as gpu
+from .backend.installed import in_one_line
 
 # Library -> how to install it. What it is for is said in pyproject.toml.
 OPTIONAL = {

@@ -61,7 +61,7 @@ def _take_out():
     for library in libraries:
         floor.backend.pop(library.array, None)
     floor.gpu.clear()
-    floor.gpus.clear()
+    floor.many_gpus.clear()
     return modules, libraries
 
 
@@ -75,7 +75,7 @@ def _put_back(modules, libraries):
         floor.backend[library.array] = library
         floor.gpu.append(library)
         if library.count > 1:
-            floor.gpus.append(library)
+            floor.many_gpus.append(library)
 
 
 @contextlib.contextmanager

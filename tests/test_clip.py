@@ -7,7 +7,7 @@ import pytest
 
 import minigrad as mg
 from minigrad import nn
-from minigrad.backend import gpus, moved
+from minigrad.backend import many_gpus, moved
 
 SHAPES = [(3, 4), (), (5,), (2, 1, 3)]
 NORMS = [2.0, 2, "inf", math.inf, 1.0, 3.0, 0.5, 0.0, -1.0, -math.inf]
@@ -221,7 +221,7 @@ def test_what_is_no_vector(vector, error, message):
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 @pytest.mark.parametrize("devices", [("cuda",), ("cuda", "cpu"), ("cuda:1", "cuda:0")], ids=" and ".join)
 def test_a_gpu_clips_as_the_cpu_and_waits_for_nothing(devices, dtype, norm_type, cuda, waits):
-    if "cuda:1" in devices and not gpus:
+    if "cuda:1" in devices and not many_gpus:
         pytest.skip("there is one GPU only")
     there, here = parameters(gradients(dtype), devices), parameters(gradients(dtype))
     waits.clear()

@@ -12,7 +12,7 @@ import textwrap
 
 import pytest
 
-from minigrad.backend import cupy_place, in_one_line
+from minigrad.backend.installed import cupy_place, in_one_line
 
 RUNTIME = """
     class CUDARuntimeError(RuntimeError): pass

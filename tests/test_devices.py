@@ -22,11 +22,11 @@ rows = pytest.mark.parametrize("row", [r for r in ROWS if r.name != "move"], ids
 def gpu(request, cuda):
     """The name of a GPU: of the only one, or of one that is not the current one."""
     if request.param == "the only GPU":
-        held = floor.gpus.copy()
-        floor.gpus.clear()
+        held = floor.many_gpus.copy()
+        floor.many_gpus.clear()
         yield "cuda:0"
-        floor.gpus.extend(held)
-    elif not floor.gpus:
+        floor.many_gpus.extend(held)
+    elif not floor.many_gpus:
         pytest.skip("there is one GPU only")
     else:
         yield "cuda:1"

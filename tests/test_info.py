@@ -12,8 +12,8 @@ import pytest
 from test_cuda_missing import CASES, RUNTIME, WITHOUT_A_DEVICE, fake_cupy
 
 import minigrad as mg
-from minigrad import backend, info
-from minigrad.backend import report
+from minigrad import info
+from minigrad.backend import installed, report
 
 SMI = """\
 +-----------------------------------------------------------------------------------------+
@@ -329,7 +329,7 @@ def test_packages_are_found_by_their_metadata(tmp_path, monkeypatch):
         (tmp_path / f"{name}.dist-info" / "METADATA").write_text(f"Name: {project}\nVersion: {version}\n")
     (tmp_path / "broken-1.0.dist-info").mkdir()
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
-    assert backend.cupy_packages() == {"cupy-cuda12x": "13.6.0"}
+    assert installed.cupy_packages() == {"cupy-cuda12x": "13.6.0"}
     nothing = type("Nothing", (), {"metadata": None})  # as later Pythons have it of a broken one
     monkeypatch.setattr(metadata, "distributions", lambda: [nothing])
-    assert backend.cupy_packages() == {}
+    assert installed.cupy_packages() == {}

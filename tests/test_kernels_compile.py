@@ -146,7 +146,7 @@ def cuda_backend(monkeypatch):
 
     monkeypatch.setattr(cuda, "_device_count", lambda: 1)
     monkeypatch.setattr(backend, "gpu", [])
-    monkeypatch.setattr(backend, "gpus", [])
+    monkeypatch.setattr(backend, "many_gpus", [])
     yield backend
     for kind in [k for k in backend.backend if k.__module__.startswith("cupy")]:
         del backend.backend[kind]

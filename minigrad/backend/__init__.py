@@ -2,14 +2,21 @@
 
 The array's type decides, by one dict lookup: `backend[type(x)].xp.exp(x)` (33 ns, where `cupy.get_array_module`
 takes 1070 ns). There is no current backend. This package is the only place that names CuPy, and loads it when a CUDA
-device or an array of CuPy's first comes up.
+device or an array of CuPy's first comes up, or when one asks whether there is a GPU.
+
+    backend[type(x)]        the Backend of an array: its `xp`, and the kernels beyond it
+    device_of(x)            the Device on which an array lies;     moved(x, device): the array there
+    place(device)           a context in which new arrays are made on a device; gives the Backend
+    around(x)               a context in which they are made where x lies
+    together(name, xs)      the same for several arrays; DeviceError where they do not lie together
+    computed(name, f, *xs)  f(*xs) in that context
+
+Files: base.py is all that is asked of a library, in plain `xp`, with windows.py and rows.py; cuda.py overrides what
+GPUs do better, by kernels/; device.py names devices; prefetch.py copies ahead; report.py and installed.py say what is
+missing.
 """
 
-import re
-import sys
-from contextlib import nullcontext, suppress
-from importlib.machinery import PathFinder
-from pathlib import Path
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -18,6 +25,7 @@ from ..errors import DeviceError, OutOfMemoryError
 from .base import Backend as Backend
 from .device import Device as Device
 from .device import chosen, chosen_gpu
+from .installed import CHOOSE, INSTALL, broken, cupy_packages, cupy_place
 from .memory import keep_freed_memory
 
 
@@ -39,14 +47,11 @@ cpu = Backend(np)
 # Python numbers too: an operation on numbers alone is done by NumPy.
 backend: dict[type, Backend] = _Backends({np.ndarray: cpu, np.generic: cpu, float: cpu, int: cpu, bool: cpu})
 
-# The CUDA backend, once CuPy is loaded; and again, where there is more than one GPU. While a list is empty, asking it
-# costs an operation on the CPU 4 ns of 840.
+# Two lists of at most one element, the CUDA backend: once CuPy is loaded, and where there are several GPUs, between
+# which one must go to and fro. While a list is empty, asking it costs an operation on the CPU 4 ns of 840.
 gpu: list[Any] = []
-gpus: list[Any] = []
-HERE = nullcontext()  # the context for where one is anyway
-
-INSTALL = 'pip install "minigrad-tape[cuda13]" (CUDA 13) or "minigrad-tape[cuda12]" (CUDA 12)'
-CHOOSE = '; or choose by `"cuda" if mg.cuda.is_available() else "cpu"`'
+many_gpus: list[Any] = []
+HERE = nullcontext()  # a context that changes nothing
 
 
 def load_cuda(device="cuda") -> Any:
@@ -57,10 +62,10 @@ def load_cuda(device="cuda") -> Any:
         except ModuleNotFoundError as error:
             gone = cupy_packages() and not cupy_place()[0]  # to pip it is installed
             if error.name != "cupy" or gone:
-                raise _broken(device, error) from error
+                raise broken(device, error) from error
             raise DeviceError(f"device '{device}' needs CuPy, which is not installed: {INSTALL}{CHOOSE}") from None
         except Exception as error:  # whatever a damaged installation may raise
-            raise _broken(device, error) from error
+            raise broken(device, error) from error
         try:
             loaded = cuda.CudaBackend()
         except DeviceError as error:
@@ -68,57 +73,8 @@ def load_cuda(device="cuda") -> Any:
         backend[loaded.array] = loaded
         gpu.append(loaded)
         if loaded.count > 1:
-            gpus.append(loaded)
+            many_gpus.append(loaded)
     return gpu[0]
-
-
-def _broken(device, error):
-    place, hides = cupy_place()
-    if hides:
-        return DeviceError(
-            f"device '{device}': CuPy cannot be imported: {in_one_line(error)}; {place} hides CuPy: rename it{CHOOSE}"
-        )
-    left = f", delete what is left of it ({place})" if place else ""
-    return DeviceError(
-        f"device '{device}': CuPy is installed, but importing it fails: {in_one_line(error)}; uninstall every cupy "
-        f"package that `pip list` shows{left}, then {INSTALL}{CHOOSE}"
-    )
-
-
-def cupy_packages() -> dict[str, str]:
-    """The installed distributions of CuPy, {name: version}: there should be one, or none."""
-    from importlib import metadata  # noqa: PLC0415 - 10 ms, for nothing where all is well
-
-    found = {}
-    for distribution in metadata.distributions():
-        with suppress(FileNotFoundError):  # what later Pythons raise for one without metadata, where others say None
-            told = distribution.metadata
-            name = str(told["Name"]) if told else ""
-            if re.fullmatch(r"cupy([-_.](cuda|rocm).*)?", name.lower()):
-                found[name] = distribution.version
-    return dict(sorted(found.items()))
-
-
-def cupy_place() -> tuple[str | None, bool]:
-    """The folder or file that `import cupy` finds; and whether it hides CuPy, being no part of an installation."""
-    spec = PathFinder.find_spec("cupy", sys.path)
-    if spec is None:
-        return None, False
-    folders = list(spec.submodule_search_locations or ())
-    place = Path(folders[0] if folders else str(spec.origin)).resolve()
-    around = place.parent
-    installed = around.name in ("site-packages", "dist-packages") or any(around.glob("cupy*-info"))
-    return str(place), not installed
-
-
-def in_one_line(error, longest=200) -> str:
-    """What went wrong. CuPy's own messages have it below a banner of 15 lines."""
-    original = str(error).partition("Original error:")[2].strip("=\n ")
-    if not original:
-        error = error.__cause__ or error
-        original = f"{type(error).__name__}: {error}"
-    line = " ".join(original.split())
-    return line if len(line) <= longest else line[: longest - 3] + "..."
 
 
 def cuda_is_available() -> bool:
@@ -150,7 +106,7 @@ def device_of(x) -> Device:
 
 def around(x):
     """A context in which new arrays of x's library are made where `x` lies."""
-    return gpus[0].around(x) if gpus and type(x) is gpus[0].array else HERE
+    return many_gpus[0].around(x) if many_gpus and type(x) is many_gpus[0].array else HERE
 
 
 def together(name, operands):
@@ -164,7 +120,7 @@ def together(name, operands):
         return HERE
     if np.ndarray in kinds:
         raise _apart(name, operands)
-    if not gpus:
+    if not many_gpus:
         return HERE
     arrays = [x for x in operands if type(x) is library.array]
     if any(library.number_of(x) != library.number_of(arrays[0]) for x in arrays):

@@ -6,7 +6,8 @@ import subprocess
 from typing import Any
 
 from ..errors import DeviceError
-from . import cupy_packages, cupy_place, in_one_line, load_cuda
+from . import load_cuda
+from .installed import cupy_packages, cupy_place, in_one_line
 
 NEEDED = 14  # of CuPy, as in pyproject.toml
 SECONDS = 10  # for nvidia-smi, which hangs where a driver does

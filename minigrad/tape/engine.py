@@ -6,7 +6,7 @@ from heapq import heapify, heappop, heappush
 
 import numpy as np
 
-from ..backend import backend, computed, device_of, gpu, gpus, moved, out_of_memory
+from ..backend import backend, computed, device_of, gpu, many_gpus, moved, out_of_memory
 from ..errors import GraphError, ShapeError
 from .function import Alias, Function, Output, Partial
 from .modes import enable_grad, recording
@@ -20,7 +20,7 @@ def walk(grads, create_graph, retain_graph, leads=None, goals=()):
     Nodes come up latest first, so that when one's turn comes, its gradient is complete.
     With `leads`, only edges in it are followed, and the gradients of the nodes in `goals` are returned too.
     """
-    several = bool(gpus)
+    several = bool(many_gpus)
     ready = [(-edge.order, edge) for edge in grads if edge.order]
     heapify(ready)
     found = {}
@@ -82,7 +82,7 @@ def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=
             inputs - a Variable or a sequence of them, to be filled instead of all leaves.
     Raises: GraphError if nothing was recorded, the graph is used up, or a saved value has been overwritten.
     """
-    here = gpus[0].current() if gpus else None
+    here = many_gpus[0].current() if many_gpus else None
     try:
         if inputs is None:
             found = _propagate("backward", [self], [gradient], retain_graph, create_graph)
@@ -96,7 +96,7 @@ def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=
             _accumulate({x: found[x.edge] for x in inputs if x.edge in found and x not in filled}, create_graph)
     finally:
         if here is not None:
-            gpus[0].set_current(here)
+            many_gpus[0].set_current(here)
 
 
 def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, allow_unused=False):
@@ -114,7 +114,7 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
     gradients = [None] * len(outputs) if grad_outputs is None else _listed(grad_outputs)
     if len(gradients) != len(outputs):
         raise GraphError(f"grad: {len(outputs)} outputs, but {len(gradients)} grad_outputs")
-    here = gpus[0].current() if gpus else None
+    here = many_gpus[0].current() if many_gpus else None
     try:
         found = _propagate("grad", outputs, gradients, retain_graph, create_graph, inputs)
         for i, x in enumerate(inputs):
@@ -129,7 +129,7 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
         return tuple(g if g is None else Variable(_own(g) if e in shared else g) for e, g in gs)
     finally:
         if here is not None:  # the walk goes where the gradients lie
-            gpus[0].set_current(here)
+            many_gpus[0].set_current(here)
 
 
 def _listed(x):
@@ -146,7 +146,7 @@ def _propagate(caller, outputs, gradients, retain_graph, create_graph, targets=N
                 "or it was computed under no_grad"
             )
         g, edge = _seed(caller, y, g, create_graph), y.edge
-        if gpus:
+        if many_gpus:
             _follow(g)
         grads[edge] = grads[edge] + g if edge in grads else g
     retain_graph = create_graph if retain_graph is None else retain_graph
@@ -176,7 +176,7 @@ def _seed(caller, y, g, create_graph):
                 f"{caller}: the gradient of one number is meant, and this Variable has shape {y.shape}; "
                 "reduce it, as in loss.mean(), or give `gradient`, an array of its shape"
             )
-        if gpus:
+        if many_gpus:
             _follow(y.data)
         g = backend[type(y.data)].xp.array(1, y.dtype).reshape(y.shape)
     elif create_graph and isinstance(g, Variable) and g.dtype == y.dtype and (g.ndim or g.tracked or not gpu):
@@ -202,13 +202,13 @@ def _misfit(caller, g, y):
 def _follow(g):
     """Make the GPU on which the gradient `g` lies the current one."""
     g = raw(next(iter(g.parts.values())) if isinstance(g, Partial) else g)
-    if type(g) is gpus[0].array:
-        gpus[0].follow(g)
+    if type(g) is many_gpus[0].array:
+        many_gpus[0].follow(g)
 
 
 def _own(g):
     """A copy of the gradient `g` where it lies."""
-    if gpus:
+    if many_gpus:
         _follow(g)
     return g.copy()
 
@@ -334,7 +334,7 @@ def _accumulate(grads, create_graph):
     for x, g in grads.items():
         if not x.tracked:  # a leaf that was switched off after its use
             continue
-        if gpus:
+        if many_gpus:
             _follow(g)
         if create_graph:
             x.grad = g.clone() if x.grad is None else x.grad + g

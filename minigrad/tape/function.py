@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import around, backend, gpu, gpus, numbers_beside, out_of_memory, together
+from ..backend import around, backend, gpu, many_gpus, numbers_beside, out_of_memory, together
 from ..dtypes import cast
 from ..errors import GraphError, MinigradError
 from .modes import recording
@@ -246,7 +246,7 @@ def where_it_lies(operation):
 
     @functools.wraps(operation)
     def placed(input, *args, **options):
-        if not gpus:
+        if not many_gpus:
             return operation(input, *args, **options)
         with around(raw(input)):
             return operation(input, *args, **options)
