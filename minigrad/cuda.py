@@ -8,15 +8,16 @@ Work on a GPU is queued: an operation returns before it is done, and the host wa
 that keeps what is freed for the next array.
 """
 
-import operator
-from typing import Any
+import os
+from typing import NamedTuple
 
 from .backend import Backend, Device, gpu, load_cuda, place
 from .backend import cuda_is_available as is_available
-from .errors import DeviceError
+from .errors import DeviceError, OutOfMemoryError
 from .ops.random import gpu_rng_state, seed_gpus, set_gpu_rng_state
 
 __all__ = [
+    "OutOfMemoryError",
     "check_indices",
     "current_device",
     "device",
@@ -72,13 +73,23 @@ def synchronize(device=None) -> None:
 
 def get_device_name(device=None) -> str:
     """What the maker calls the GPU, as "NVIDIA H200"."""
-    return str(get_device_properties(device)["name"])
+    return get_device_properties(device).name
 
 
-def get_device_properties(device=None) -> dict[str, Any]:
-    """{"name", "total_memory" in bytes, "major" and "minor" of the compute capability, "multi_processor_count"}."""
+class DeviceProperties(NamedTuple):
+    """Facts about a GPU: total_memory in bytes; major and minor are its compute capability."""
+
+    name: str
+    total_memory: int
+    major: int
+    minor: int
+    multi_processor_count: int
+
+
+def get_device_properties(device=None) -> DeviceProperties:
+    """The facts about a GPU."""
     with _on(device) as library:
-        return library.properties()
+        return DeviceProperties(**library.properties())
 
 
 def mem_get_info(device=None) -> tuple[int, int]:
@@ -130,7 +141,9 @@ def check_indices(enabled: bool = True) -> None:
     For finding a mistake: without it, an index out of range is silently wrapped, and the loss of a class number out of
     range is NaN. The environment variable MINIGRAD_CHECK_INDICES=1 does the same from the start.
     """
-    load_cuda().checks_indices = bool(enabled)
+    if gpu:
+        gpu[0].checks_indices = bool(enabled)
+    os.environ["MINIGRAD_CHECK_INDICES"] = "1" if enabled else "0"  # read when CUDA is loaded
 
 
 def set_float32_matmul_precision(precision: str) -> None:
@@ -159,10 +172,7 @@ _settings = {"float32": "highest"}
 
 def _on(device):
     """A context on the GPU `device`: None for the current one, a number, a name or a Device."""
-    if device is None:
-        where = Device("cuda")
-    else:
-        where = Device("cuda", operator.index(device)) if hasattr(device, "__index__") else Device(device)
+    where = Device("cuda" if device is None else device)
     if where.type != "cuda":
         raise DeviceError(f'mg.cuda: expected a GPU, as 1 or "cuda:1", got {device!r}')
     return place(where)

@@ -23,7 +23,7 @@ def to(self, *args, dtype=None, device=None, non_blocking=False, copy=False):
     for arg in args:
         if isinstance(arg, Variable):
             dtype, device = arg.dtype, arg.device
-        elif isinstance(arg, (str, Device)):
+        elif isinstance(arg, (str, int, Device)):
             device = arg
         else:
             dtype = arg
@@ -76,7 +76,7 @@ def _caster(name):
 
 def cuda(self, device=None):
     """This Variable on a CUDA device. Raises DeviceError where there is none."""
-    return to(self, device="cuda" if device is None else f"cuda:{device}" if isinstance(device, int) else device)
+    return to(self, device="cuda" if device is None else device)
 
 
 def numpy(self, *, force=False):

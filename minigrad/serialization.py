@@ -60,7 +60,7 @@ def save(obj, path) -> None:
         raise
 
 
-def load(path, map_location=None) -> Any:
+def load(path, map_location=None, *, weights_only: bool = True) -> Any:
     """What `save` wrote to the file `path`, with every array as a Variable, on the CPU unless map_location says more.
 
     A file of arrays alone, as NumPy's savez or safetensors' save_file write, comes as a flat dictionary.
@@ -70,6 +70,7 @@ def load(path, map_location=None) -> Any:
             map_location - a device: "cuda:1". Or, as for PyTorch, a dictionary or a function; a file does not record
                 devices, so every array in it is taken to come from "cpu": {"cpu": "cuda:1"} moves them, an entry for
                 "cuda:0" never applies, and function(variable, "cpu") returns the Variable to take, or None for the CPU.
+            weights_only - accepted for PyTorch's signature: nothing else can be in the file.
     Raises: DataError for a file that is missing, damaged, or holds what minigrad has no dtype for; ValueError for
             another ending; DeviceError for a device that is not there.
     """

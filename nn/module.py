@@ -298,7 +298,7 @@ class Module:
         for arg in args:
             if isinstance(arg, Variable):
                 dtype, device = arg.dtype, arg.device
-            elif isinstance(arg, (str, Device)):
+            elif isinstance(arg, (str, int, Device)):
                 device = arg
             else:
                 dtype = arg
@@ -341,7 +341,7 @@ class Module:
 
     def cuda(self, device: "int | str | Device | None" = None):
         """Move to a CUDA device, in place; default the current one. Returns self."""
-        return self.to("cuda" if device is None else f"cuda:{device}" if isinstance(device, int) else device)
+        return self.to(device="cuda" if device is None else device)
 
     # --- state and repr ------------------------------------------------------------------------------------------
 

@@ -24,6 +24,8 @@ from minigrad import DeviceError, IndexRangeError, OutOfMemoryError, nn
         (("cuda:1",), "cuda:1", "cuda", 1),
         (("cuda", 2), "cuda:2", "cuda", 2),
         ((mg.device("cuda:3"),), "cuda:3", "cuda", 3),
+        ((1,), "cuda:1", "cuda", 1),
+        ((np.int64(0),), "cuda:0", "cuda", 0),
     ],
 )
 def test_names(args, name, kind, index):
@@ -145,6 +147,7 @@ def test_moves(cuda):
     (y * y).sum().backward()
     np.testing.assert_array_equal(x.grad.data, [2, 4])
     assert y.cpu().device == x.cuda().cpu().device == "cpu"
+    assert x.to(0).is_cuda and x.cuda(0).is_cuda and nn.Linear(1, 1).to(0).weight.is_cuda
     assert y.to("cpu", mg.float64).dtype == mg.float64 and x.to(y).is_cuda
     np.testing.assert_array_equal(y.detach().numpy(), [1, 2])
     assert y.to(cuda, copy=True) is not y
@@ -344,7 +347,7 @@ def test_memory_comes_back(cuda):
     mg.cuda.empty_cache()
     free, total = mg.cuda.mem_get_info()
     assert 0 < free <= total and mg.cuda.memory_reserved() >= 0
-    assert isinstance(mg.cuda.get_device_name(), str) and mg.cuda.get_device_properties()["total_memory"] == total
+    assert isinstance(mg.cuda.get_device_name(), str) and mg.cuda.get_device_properties().total_memory == total
 
 
 # --- random numbers ----------------------------------------------------------------------------------------------

@@ -350,3 +350,10 @@ def test_numpy_scalars_promote_as_in_torch(scalar):
                 if _dtype(y) != _dtype(expected):
                     differ.append((dtype, data, _dtype(y), _dtype(expected)))
     assert not differ
+
+
+@pytest.mark.parametrize("mode", ["trunc", "floor", None])
+def test_integers_divided_by_a_decimal_number_are_floats(mode):
+    y = mg.div(mg.tensor([7, -7]), 2.5, rounding_mode=mode)
+    assert y.dtype == mg.float32
+    assert mg.div(mg.tensor([7, -7]), 2, rounding_mode="trunc").tolist() == [3, -3]

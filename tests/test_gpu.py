@@ -343,7 +343,7 @@ def test_tf32_rounds_to_10_bits_and_is_off_unless_asked_for():
     x = mg.tensor(np.full((256, 256), 1 + 2**-13, "float32"), device="cuda")
     exact = 256 * (1 + 2**-13) ** 2
     assert (x @ x).numpy() == pytest.approx(exact, rel=1e-6)
-    if mg.cuda.get_device_properties()["major"] < 8:
+    if mg.cuda.get_device_properties().major < 8:
         pytest.skip("this GPU has no TF32")
     mg.set_float32_matmul_precision("high")
     try:

@@ -1,5 +1,6 @@
 """Device: the name of a place where arrays lie, and the choice of where new ones are made."""
 
+import operator
 from contextvars import ContextVar
 
 from ..errors import DeviceError
@@ -8,7 +9,7 @@ _chosen: ContextVar[tuple["Device", ...]] = ContextVar("device", default=())
 
 
 class Device:
-    """Where arrays lie: `Device("cpu")`, `Device("cuda:1")`, `Device("cuda", 1)`; `Device("cuda")` is the current GPU.
+    """Where arrays lie: `Device("cpu")`, `Device("cuda:1")` or `Device(1)`; `Device("cuda")` is the current GPU.
 
     As a context manager, it is where creation functions and new modules put what is given no device of its own, and
     "cuda" without a number means it. Contexts nest, and each thread has its own.
@@ -23,6 +24,8 @@ class Device:
     index: int | None
 
     def __init__(self, device, index: int | None = None):
+        if hasattr(device, "__index__") and not isinstance(device, bool) and index is None:
+            device, index = "cuda", operator.index(device)  # as PyTorch reads a number
         kind, colon, number = str(device).partition(":")
         if index is None and colon:
             index = int(number) if number.isdecimal() else -1

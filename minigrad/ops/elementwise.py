@@ -64,7 +64,11 @@ neg = unary("neg", "-x", lambda self, x: -x, lambda self, gy: -gy, promote)
 
 def _truncated(self, a, b):
     y = a / b
-    return lib(y).trunc(y).astype(a.dtype if hasattr(a, "dtype") else b.dtype, copy=False)
+    y = lib(y).trunc(y)
+    dtype = a.dtype if hasattr(a, "dtype") else b.dtype
+    if dtype.kind != "f" and (isinstance(a, float) or isinstance(b, float)):
+        return y  # integers and a decimal number: floats, as the dtype rule will have it
+    return y.astype(dtype, copy=False)
 
 
 _floored = binary("div", "floor(a / b)", lambda self, a, b: a // b, lambda self, gy: (gy * 0, gy * 0))
