@@ -381,7 +381,7 @@ def test_loader_ignores_the_device_to_pin_memory_for_and_says_so():
         ({"batch_size": 2, "batch_sampler": [[0]]}, ValueError, "batch_sampler excludes batch_size"),
         ({"drop_last": True, "batch_sampler": [[0]]}, ValueError, "batch_sampler excludes"),
         ({"device": "tpu"}, DeviceError, r'device: expected "cpu", "cuda" or "cuda:1", got \'tpu\''),
-        ({"device": 1}, DeviceError, "got 1"),
+        ({"device": 1.5}, DeviceError, "got 1.5"),
         ({"dataset": iter([1])}, TypeError, r"__len__ and __getitem__, and list_iterator lacks one"),
     ],
 )
