@@ -147,10 +147,16 @@ def test_as_a_program_a_wrong_device_shows_no_traceback(tmp_path):
 def test_ctrl_c_keeps_the_checkpoint_and_says_how_to_go_on(tmp_path):
     out = tmp_path / "with space"
     command = [sys.executable, "-u", EXAMPLES / "train_digits.py", "--smoke", "--epochs", "100000", "--out", out]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    heard = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore SIGINT,
+    try:  # and what they start inherits it
+        running = subprocess.Popen(command, **options)
+    finally:
+        signal.signal(signal.SIGINT, heard)
+    with running:
         lines = [running.stdout.readline() for _ in range(2)]  # the second is printed after the first was saved
         running.send_signal(signal.SIGINT)
-        _, messages = running.communicate(timeout=60)
+        _, messages = running.communicate(timeout=120)
     assert lines[1].startswith("epoch  2:")
     assert running.returncode == 130 and "Traceback" not in messages
     advice = f"--smoke --epochs 100000 --out '{out}' --resume"
