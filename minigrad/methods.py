@@ -7,32 +7,34 @@ import numpy as np
 
 from . import protocols
 from .errors import DTypeError, GraphError
-from .ops import activation, elementwise, index, linalg, reduce, shape
+from .ops import activation, arithmetic, choose, compare, elementwise, index, linalg, reduce, shape
 from .tape import Variable, backward, is_grad_enabled, raw, write
 
 # --- operators ---------------------------------------------------------------------------------------------------
 
 OPERATORS = {
-    "add": elementwise.plus,
-    "sub": elementwise.minus,
-    "mul": elementwise.mul,
-    "truediv": elementwise.quotient,
-    "pow": elementwise.pow,
+    "add": arithmetic.plus,
+    "sub": arithmetic.minus,
+    "mul": arithmetic.mul,
+    "truediv": arithmetic.quotient,
+    "pow": arithmetic.pow,
     "matmul": linalg.matmul,
-    "floordiv": elementwise.floor_divide,
-    "mod": elementwise.remainder,
-    "and": elementwise.bitwise_and,
-    "or": elementwise.bitwise_or,
-    "xor": elementwise.bitwise_xor,
+    "floordiv": compare.floor_divide,
+    "mod": arithmetic.remainder,
+    "and": compare.bitwise_and,
+    "or": compare.bitwise_or,
+    "xor": compare.bitwise_xor,
 }
 UPDATES = {"add": "+", "sub": "-", "mul": "*", "truediv": "/", "pow": "**"}
-COMPARISONS = {name: getattr(elementwise, name) for name in ("lt", "le", "gt", "ge", "eq", "ne")}
+COMPARISONS = {name: getattr(compare, name) for name in ("lt", "le", "gt", "ge", "eq", "ne")}
 
 # --- methods that are operations, under their own names ----------------------------------------------------------
 
 METHODS = {
-    elementwise: "add sub mul div pow neg exp expm1 log log1p sqrt sin cos tanh sigmoid erf abs sign relu "
-    "maximum minimum clamp lt le gt ge eq ne isnan isinf isfinite logical_not bitwise_not",
+    arithmetic: "add sub mul div neg pow",
+    elementwise: "exp expm1 log log1p sqrt sin cos tanh sigmoid erf abs sign relu",
+    choose: "maximum minimum clamp",
+    compare: "lt le gt ge eq ne isnan isinf isfinite logical_not bitwise_not",
     reduce: "sum mean var std amax amin max min argmax argmin logsumexp all any",
     shape: "reshape flatten squeeze unsqueeze permute transpose expand split chunk unbind clone",
     index: "take_along_dim",
@@ -74,9 +76,9 @@ PLAIN = {
     "backward": backward,
     "__getitem__": index.getitem,
     "__setitem__": index.setitem,
-    "__neg__": elementwise.neg,
+    "__neg__": arithmetic.neg,
     "__abs__": elementwise.abs,
-    "__invert__": elementwise.bitwise_not,
+    "__invert__": compare.bitwise_not,
     **protocols.METHODS,
 }
 
@@ -133,7 +135,7 @@ def _in_place(name, operation):
 def _array_ufunc(self, ufunc, method, *inputs, **options):
     """NumPy's functions: those of UFUNCS become operations; with out=, the arrays are computed with and written."""
     if method == "__call__" and not options and ufunc.__name__ in UFUNCS:
-        return _UFUNC_OPERATIONS[ufunc.__name__](*inputs)
+        return _ELEMENTWISE[UFUNCS[ufunc.__name__]](*inputs)
     if method == "__call__" and ufunc is np.matmul and not options:
         return linalg.matmul(*inputs)
     out = options.get("out", ())
@@ -147,7 +149,7 @@ def _array_ufunc(self, ufunc, method, *inputs, **options):
     )
 
 
-_UFUNC_OPERATIONS = {name: getattr(elementwise, target) for name, target in UFUNCS.items()}
+_ELEMENTWISE = vars(compare) | vars(choose) | vars(elementwise) | vars(arithmetic)
 
 
 def bind():
@@ -165,6 +167,6 @@ def bind():
     for name, symbol in UPDATES.items():
         setattr(Variable, f"__i{name}__", _updating(OPERATORS[name], symbol))
     for name in IN_PLACE:
-        setattr(Variable, f"{name}_", _in_place(f"{name}_", getattr(elementwise, name)))
+        setattr(Variable, f"{name}_", _in_place(f"{name}_", _ELEMENTWISE[name]))
     for name, function in PLAIN.items():
         setattr(Variable, name, function)

@@ -9,9 +9,12 @@ from ..tape.function import Function
 from ..tape.modes import regions
 from ..tape.variable import Variable
 from .autocast import wide
-from .elementwise import erf, exp, lib, tanh, where
-from .make import Elementwise, unary
+from .choose import where
+from .elementwise import erf, exp, tanh
+from .make import Elementwise, lib, unary
 from .shape import axis_of
+
+__all__ = ["gelu", "leaky_relu", "log_softmax", "softmax"]
 
 
 class LeakyRelu(Elementwise):

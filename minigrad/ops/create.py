@@ -8,6 +8,9 @@ from ..errors import DTypeError
 from ..tape.variable import Variable, as_array, raw
 from .shape import sizes
 
+__all__ = ["arange", "as_tensor", "empty", "eye", "from_numpy", "full", "full_like", "linspace", "ones", "ones_like"]
+__all__ += ["tensor", "zeros", "zeros_like"]
+
 
 def tensor(data, dtype=None, device=None, requires_grad=False):
     """A Variable with a copy of `data`: a number, nested lists, an array or a Variable.

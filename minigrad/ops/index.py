@@ -12,6 +12,8 @@ from ..tape.versions import owner_of
 from ..tape.writing import check_writable, write, wrote
 from .shape import axis_of, clone
 
+__all__ = ["take_along_dim"]
+
 _ARRAY = object()  # in a template: here goes the next index array
 
 

@@ -8,6 +8,8 @@ from ..tape.variable import as_array, raw
 from .autocast import narrow
 from .shape import reshape, transpose, unsqueeze
 
+__all__ = ["matmul"]
+
 
 def _same_dtype(name, x, other, what="weight"):
     if x.dtype != other.dtype:

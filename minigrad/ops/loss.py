@@ -11,7 +11,9 @@ from ..tape.modes import regions
 from ..tape.variable import Variable, as_array, raw
 from .activation import log_softmax
 from .autocast import wide
-from .elementwise import bitwise_or, eq, ge, lt, softplus, where
+from .choose import where
+from .compare import bitwise_or, eq, ge, lt
+from .elementwise import softplus
 from .index import take_along_dim
 from .reduce import logsumexp, mean, sum
 from .shape import flatten, permute, reshape

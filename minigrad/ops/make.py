@@ -4,7 +4,7 @@ from typing import Any
 
 from numpy import ndarray
 
-from ..backend import gpu
+from ..backend import backend, gpu
 from ..dtypes import promote, promote_float
 from ..errors import ShapeError
 from ..tape.function import Function
@@ -12,6 +12,11 @@ from ..tape.modes import recording, regions
 from ..tape.variable import Variable, new, untracked
 from ..tape.versions import memory, tick
 from .autocast import wide
+
+
+def lib(x):
+    """The namespace of x's array library."""
+    return backend[type(x)].xp
 
 
 class Elementwise(Function):

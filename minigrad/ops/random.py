@@ -15,6 +15,9 @@ from ..errors import DTypeError, StateError
 from ..tape.variable import Variable, raw
 from .shape import sizes
 
+__all__ = ["dropout", "get_rng_state", "manual_seed", "rand", "rand_like", "randint", "randn", "randn_like"]
+__all__ += ["randperm", "set_rng_state"]
+
 _state = {"generator": np.random.default_rng()}
 _on_gpus: dict = {"key": secrets.randbits(64), "states": {}}  # states: number of the GPU -> key and counter of Philox
 

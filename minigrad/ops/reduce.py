@@ -10,9 +10,13 @@ from ..tape.function import Function, where_it_lies
 from ..tape.modes import regions
 from ..tape.variable import Variable, raw
 from .autocast import wide
-from .elementwise import exp, lib, maximum, minimum, sqrt, where
+from .choose import maximum, minimum, where
+from .elementwise import exp, sqrt
 from .index import take_along_dim
+from .make import lib
 from .shape import axes_of, expand
+
+__all__ = ["all", "amax", "amin", "any", "argmax", "argmin", "logsumexp", "max", "mean", "min", "std", "sum", "var"]
 
 Extremes = namedtuple("Extremes", "values indices")
 

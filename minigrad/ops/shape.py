@@ -10,6 +10,9 @@ from ..dtypes import promote
 from ..errors import IndexRangeError, ShapeError
 from ..tape.function import Function
 
+__all__ = ["cat", "chunk", "clone", "expand", "flatten", "permute", "reshape", "split", "squeeze", "stack"]
+__all__ += ["transpose", "unbind", "unsqueeze"]
+
 
 def axis_of(name, x, dim, extra=0):
     """`dim` of x, negative from the end, as 0 <= axis < ndim + extra.
