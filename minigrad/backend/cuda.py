@@ -11,6 +11,7 @@ import cupy
 import cupyx
 
 from ..errors import DeviceError
+from . import cudnn, libcudnn
 from .base import Backend
 from .device import Device
 from .kernels import elementwise, index, multi, random, rows, windows
@@ -215,6 +216,11 @@ class CudaBackend(Backend):
     max_pool2d_gather = windows.max_pool2d_gather
     sum_pool2d = windows.sum_pool2d
     sum_pool2d_scatter = windows.sum_pool2d_scatter
+
+    if libcudnn.asked_for():
+        conv2d = cudnn.conv2d
+        conv2d_weight = cudnn.conv2d_weight
+        conv2d_input = cudnn.conv2d_input
 
     step = multi.step
     sum_of_squares = multi.sum_of_squares

@@ -6,7 +6,7 @@ import subprocess
 from typing import Any
 
 from ..errors import DeviceError
-from . import load_cuda
+from . import libcudnn, load_cuda
 from .installed import cupy_packages, cupy_place, in_one_line
 
 NEEDED = 14  # of CuPy, as in pyproject.toml
@@ -19,7 +19,8 @@ def facts() -> dict[str, Any]:
     {"usable": can minigrad compute there, "driver", "cuda" (the highest version that the driver serves), "installed":
     is there a CuPy, "packages": {name: version}, "version", "runtime", "nvrtc", "cublas": is it there, "place":
     what Python finds as CuPy, "hidden": is that none of CuPy's, "devices": [{"name", "capability", "total_memory",
-    "free_memory" in bytes}], "problems": [sentence], "remedies": [what to do or to type, in this order]}
+    "free_memory" in bytes}], "problems": [sentence], "remedies": [what to do or to type, in this order]}; and "cudnn",
+    where it is asked for: which one computes convolutions, or why none does
     """
     known: dict[str, Any] = dict.fromkeys(("driver", "cuda", "version", "runtime", "nvrtc", "place"))
     known |= dict.fromkeys(("usable", "installed", "cublas", "hidden"), False)
@@ -36,6 +37,8 @@ def facts() -> dict[str, Any]:
     if known["usable"]:  # then the driver works, whatever nvidia-smi has met
         known["problems"] = [problem for problem in known["problems"] if not problem.startswith("nvidia-smi")]
     known["remedies"] = _remedies(known)
+    if libcudnn.asked_for():
+        known["cudnn"] = _ask(known, "cuDNN", libcudnn.told)
     return known
 
 
@@ -52,6 +55,8 @@ def lines(known: dict[str, Any]) -> list[tuple[str, str]]:
         ("driver", driver or "no driver of NVIDIA's is found"),
         ("CuPy", cupy or ("installed, and cannot be imported" if known["installed"] else "not installed")),
     ]
+    if known.get("cudnn"):
+        told.append(("cuDNN", known["cudnn"]))
     for i, device in enumerate(known["devices"]):
         free, total = (f"{device[key] / 2**30:.1f}" for key in ("free_memory", "total_memory"))
         told.append((f"cuda:{i}", f"{device['name']}, capability {device['capability']}, {free} of {total} GiB free"))
