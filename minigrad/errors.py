@@ -21,6 +21,10 @@ class GraphError(MinigradError, RuntimeError):
     """The tape cannot do what was asked: freed, overwritten, not recorded."""
 
 
+class AnomalyError(MinigradError, RuntimeError):
+    """A NaN or an infinity was born: `mg.detect_anomaly` looks for them."""
+
+
 class DeviceError(MinigradError, RuntimeError):
     """A device that is not there, or arrays of two devices in one operation."""
 

@@ -7,7 +7,33 @@ import numpy as np
 
 from . import protocols
 from .errors import DTypeError, GraphError
-from .ops import activation, arithmetic, choose, compare, elementwise, index, linalg, reduce, shape
+from .ops import (
+    activation,
+    arithmetic,
+    choose,
+    compare,
+    create,
+    cut,
+    diagonal,
+    einsum,
+    elementwise,
+    extremes,
+    flip,
+    gather,
+    index,
+    inverse,
+    linalg,
+    products,
+    reduce,
+    repeat,
+    rounding,
+    scan,
+    scatter,
+    shape,
+    special,
+)
+from .ops import sort as order
+from .ops import vector_norm as lengths
 from .tape import Variable, backward, is_grad_enabled, raw, write
 
 # --- operators ---------------------------------------------------------------------------------------------------
@@ -24,6 +50,8 @@ OPERATORS = {
     "and": compare.bitwise_and,
     "or": compare.bitwise_or,
     "xor": compare.bitwise_xor,
+    "lshift": compare.bitwise_left_shift,
+    "rshift": compare.bitwise_right_shift,
 }
 UPDATES = {"add": "+", "sub": "-", "mul": "*", "truediv": "/", "pow": "**"}
 COMPARISONS = {name: getattr(compare, name) for name in ("lt", "le", "gt", "ge", "eq", "ne")}
@@ -31,44 +59,72 @@ COMPARISONS = {name: getattr(compare, name) for name in ("lt", "le", "gt", "ge",
 # --- methods that are operations, under their own names ----------------------------------------------------------
 
 METHODS = {
-    arithmetic: "add sub mul div neg pow",
-    elementwise: "exp expm1 log log1p sqrt sin cos tanh sigmoid erf abs sign relu",
-    choose: "maximum minimum clamp",
-    compare: "lt le gt ge eq ne isnan isinf isfinite logical_not bitwise_not",
-    reduce: "sum mean var std amax amin max min argmax argmin logsumexp all any",
-    shape: "reshape flatten squeeze unsqueeze permute transpose expand split chunk unbind clone",
-    index: "take_along_dim",
+    arithmetic: """add sub subtract mul multiply div divide true_divide neg negative positive remainder fmod pow
+        copysign addcmul addcdiv lerp""",
+    elementwise: """exp exp2 expm1 log log2 log10 log1p sqrt rsqrt square reciprocal sin cos tan asin acos atan
+        arcsin arccos arctan deg2rad rad2deg sinh cosh tanh asinh acosh atanh arcsinh arccosh arctanh sigmoid
+        erf erfc erfinv sign abs absolute relu""",
+    special: "sinc logit xlogy logaddexp logaddexp2 hypot atan2 arctan2",
+    rounding: "ceil floor round trunc fix frac",
+    choose: "maximum minimum fmax fmin clamp clip clamp_min clamp_max nan_to_num",
+    compare: """lt le gt ge eq ne less less_equal greater greater_equal not_equal logical_and logical_or
+        logical_xor logical_not bitwise_and bitwise_or bitwise_xor bitwise_not bitwise_left_shift
+        bitwise_right_shift isnan isinf isposinf isneginf isfinite signbit isclose allclose equal floor_divide""",
+    reduce: "sum mean var std nansum nanmean prod logsumexp count_nonzero all any",
+    extremes: "amax amin aminmax max min argmax argmin",
+    scan: "cumsum cumprod diff",
+    order: "sort argsort msort topk kthvalue median nanmedian",
+    lengths: "norm",
+    shape: """reshape view ravel flatten unflatten squeeze unsqueeze permute transpose swapaxes swapdims movedim
+        moveaxis adjoint expand broadcast_to clone""",
+    cut: "chunk tensor_split hsplit vsplit dsplit unbind select narrow select_scatter slice_scatter unfold",
+    repeat: "repeat tile repeat_interleave",
+    flip: "flip fliplr flipud roll rot90",
+    diagonal: "diagonal diag diag_embed diagflat diagonal_scatter trace tril triu",
+    create: "new_tensor new_zeros new_ones new_empty new_full numel",
+    index: "nonzero argwhere",
+    gather: "gather take_along_dim index_select take masked_select",
+    scatter: "scatter scatter_add scatter_reduce index_add index_copy index_fill masked_fill masked_scatter",
     linalg: "matmul t",
+    products: "mm bmm mv dot vdot outer ger kron cross addmm addmv addr addbmm baddbmm",
+    einsum: "inner",
+    inverse: "inverse det slogdet logdet matrix_power",
     activation: "softmax log_softmax",
 }
-ALIASES = {"view": "reshape", "swapaxes": "transpose", "absolute": "abs", "multiply": "mul", "subtract": "sub"}
+ALIASES = {"absolute": "abs"}
+
+OVER_AXES = (reduce, extremes, scan, order, lengths)  # NumPy's axis= and keepdims= are accepted here
+
+BY_NUMPY = ("clip", "round")  # np.round(v) calls v.round(decimals=0, out=None)
 
 # Methods with a trailing underscore: the operation's result, written over x.
-IN_PLACE = "add sub mul div pow neg exp log sqrt tanh sigmoid abs relu clamp".split()
+BY_ELEMENT = (arithmetic, elementwise, special, rounding, choose, compare)
+NOT_IN_PLACE = """positive maximum minimum fmax fmin logaddexp logaddexp2 isnan isinf isposinf isneginf isfinite signbit
+    isclose allclose equal""".split()
+IN_PLACE = [name for module in BY_ELEMENT for name in METHODS[module].split() if name not in NOT_IN_PLACE]
+IN_PLACE += "tril triu cumsum cumprod".split()
+
+IN_PLACE += METHODS[scatter].split()
+IN_PLACE += "addmm addmv addr addbmm baddbmm".split()
 
 # NumPy's functions on Variables: np.sin(v), ndarray + v.
 UFUNCS = {
-    "add": "add",
-    "subtract": "sub",
-    "multiply": "mul",
-    "divide": "div",
-    "true_divide": "div",
     "power": "pow",
-    "negative": "neg",
-    "absolute": "abs",
-    "less": "lt",
-    "less_equal": "le",
-    "greater": "gt",
-    "greater_equal": "ge",
     "equal": "eq",
-    "not_equal": "ne",
-    "floor_divide": "floor_divide",
-    "remainder": "remainder",
-    "bitwise_and": "bitwise_and",
-    "bitwise_or": "bitwise_or",
-    "bitwise_xor": "bitwise_xor",
-} | {name: name for name in "exp expm1 log log1p sqrt sin cos tanh sign maximum minimum isnan isinf isfinite".split()}
-
+    "fabs": "abs",
+    "rint": "round",
+    "degrees": "rad2deg",
+    "radians": "deg2rad",
+    "invert": "bitwise_not",
+    "left_shift": "bitwise_left_shift",
+    "right_shift": "bitwise_right_shift",
+}
+_SAME = """add subtract multiply divide true_divide negative positive remainder fmod floor_divide copysign
+    hypot arctan2 exp exp2 expm1 log log2 log10 log1p sqrt square reciprocal logaddexp logaddexp2 sin cos tan
+    arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh deg2rad rad2deg sign absolute ceil floor trunc
+    maximum minimum fmax fmin less less_equal greater greater_equal not_equal logical_and logical_or
+    logical_xor logical_not bitwise_and bitwise_or bitwise_xor signbit isnan isinf isfinite"""
+UFUNCS |= {name: name for name in _SAME.split()}
 
 # Everything else: conversions, and what Python and NumPy expect of a number or an array.
 PLAIN = {
@@ -79,6 +135,7 @@ PLAIN = {
     "__neg__": arithmetic.neg,
     "__abs__": elementwise.abs,
     "__invert__": compare.bitwise_not,
+    "where": lambda self, condition, other: choose.where(condition, self, other),
     **protocols.METHODS,
 }
 
@@ -125,7 +182,10 @@ def _in_place(name, operation):
     """A method that writes the result of `operation` over self, and returns self."""
 
     def method(self, *args, **options):
-        write(name, self, lambda x, *others: operation(x, *others, **options), *args)
+        def result(x, *others):  # what is written must know all operands, those that were given by name too
+            return operation(x, *others[: len(args)], **dict(zip(options, others[len(args) :], strict=True)))
+
+        write(name, self, result, *args, *options.values())
         return self
 
     method.__name__, method.__doc__ = name, f"Like `{operation.__name__}`, written over this Variable."
@@ -149,7 +209,8 @@ def _array_ufunc(self, ufunc, method, *inputs, **options):
     )
 
 
-_ELEMENTWISE = vars(compare) | vars(choose) | vars(elementwise) | vars(arithmetic)
+_MODULES = (products, scatter, diagonal, scan, *BY_ELEMENT)
+_ELEMENTWISE = {name: f for module in _MODULES for name, f in vars(module).items()}
 
 
 def bind():
@@ -157,7 +218,7 @@ def bind():
     for module, names in METHODS.items():
         for name in names.split():
             operation = getattr(module, name)
-            setattr(Variable, name, _numpy_names(operation) if module is reduce else operation)
+            setattr(Variable, name, _numpy_names(operation) if module in OVER_AXES or name in BY_NUMPY else operation)
     for alias, name in ALIASES.items():
         setattr(Variable, alias, getattr(Variable, name))
     for name, operation in (OPERATORS | COMPARISONS).items():

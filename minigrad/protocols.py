@@ -4,9 +4,10 @@ import numpy as np
 
 from .backend import Device, around, backend, computed, device_of, moved, place
 from .errors import DTypeError, GraphError, ShapeError
-from .ops import shape
+from .ops import create, cut, shape
+from .ops.linalg import t
 from .ops.random import generator as host_generator
-from .tape import Function, Variable, as_array, raw, write
+from .tape import Function, Variable, enable_grad, raw, write
 
 # --- to other types and places -----------------------------------------------------------------------------------
 
@@ -145,7 +146,7 @@ def _len(self):
 
 
 def _iter(self):
-    return iter(shape.unbind(self, 0)) if _len(self) else iter(())
+    return iter(cut.unbind(self)) if _len(self) else iter(())
 
 
 def _contains(self, value):
@@ -191,21 +192,53 @@ def _format(self, spec):
     return format(self.data.item(), spec) if spec and self.data.size == 1 else format(repr(self), spec)
 
 
-# --- filling: in place, off the tape -----------------------------------------------------------------------------
+# --- in place: other shapes of the same memory, and filling ------------------------------------------------------
+
+
+def _reshaped(operation):
+    """A method that makes `self` what `operation` gives, a view; memory is not written."""
+    name = f"{operation.__name__}_"
+
+    def method(self, *args, **options):
+        if self.tracked and self.creator is None:
+            raise GraphError(
+                f"{name}: a leaf that requires grad keeps its shape, which its gradient has too; "
+                f"write y = x.{operation.__name__}(...)"
+            )
+        with enable_grad():  # the history goes on, whatever is recorded
+            y = operation(self, *args, **options)
+        retained = self.creator is not None and self.creator.retained is not None
+        if retained:
+            self.creator.retained = None
+        self.data, self.creator, self.tracked = y.data, y.creator, y.tracked
+        if retained:
+            self.retain_grad()
+        return self
+
+    method.__name__, method.__doc__ = name, f"Like `{operation.__name__}`, of this Variable itself."
+    return method
+
+
+RESHAPED = [shape.squeeze, shape.unsqueeze, shape.transpose, shape.swapaxes, t]
 
 
 def fill_(self, value):
-    """Write `value`, one number, everywhere."""
-    if as_array(value).size != 1:
-        raise ShapeError(f"fill_: expected one number, got shape {as_array(value).shape}; write x.copy_(values)")
-    value = raw(value).item() if hasattr(value, "dtype") else as_array(value).item()
-    write("fill_", self, lambda x: Variable(backend[type(x.data)].xp.full(x.shape, value, x.dtype)))
+    """Write `value`, a number or a Variable of one, everywhere. Gradients flow to it."""
+    value = create.one_number("fill_", value)
+    if hasattr(value, "dtype") and not getattr(value, "tracked", False) and device_of(raw(value)) != self.device:
+        value = value.item()
+    write("fill_", self, create.fill, value)
     return self
 
 
 def zero_(self):
     """Write 0 everywhere."""
     return fill_(self, 0)
+
+
+def contiguous(self):
+    """This Variable with its elements in memory in the order of its axes: a copy, if they are not."""
+    return self if self.data.flags.c_contiguous else shape.clone(self)
 
 
 def copy_(self, source):
@@ -258,7 +291,7 @@ PROPERTIES = {
     "device": lambda self: device_of(self.data),
     "is_cuda": lambda self: not backend[type(self.data)].host,
     "T": lambda self: shape.permute(self, *range(self.ndim - 1, -1, -1)),
-    "mT": lambda self: shape.transpose(self, -2, -1),
+    "mT": shape.adjoint,
     "__cuda_array_interface__": _cuda_array_interface,
     "nbytes": lambda self: self.data.nbytes,
     "itemsize": lambda self: self.data.itemsize,
@@ -281,12 +314,15 @@ METHODS = {
     "numel": lambda self: self.data.size,
     "nelement": lambda self: self.data.size,
     "element_size": lambda self: self.data.itemsize,
-    "contiguous": lambda self: self if self.data.flags.c_contiguous else shape.clone(self),
+    "contiguous": contiguous,
     "is_contiguous": lambda self: self.data.flags.c_contiguous,
     "is_floating_point": lambda self: self.data.dtype.kind == "f",
     "expand_as": lambda self, other: shape.expand(self, other.shape),
     "reshape_as": lambda self, other: shape.reshape(self, other.shape),
     "view_as": lambda self, other: shape.reshape(self, other.shape),
+    "split": lambda self, split_size, dim=0: cut.split(self, split_size, dim),
+    **{f"{operation.__name__}_": _reshaped(operation) for operation in RESHAPED},
+    "swapdims_": _reshaped(shape.transpose),
     "fill_": fill_,
     "zero_": zero_,
     "copy_": copy_,

@@ -1,7 +1,7 @@
 """Conv2d: a convolution layer with PyTorch's options."""
 
 from ..errors import ShapeError
-from ..ops.shape import pad
+from ..ops.pad import pad
 from . import functional as F
 from .linear import reset_weight_and_bias
 from .module import Module

@@ -17,8 +17,8 @@ from ..ops.loss import nll_loss as nll_loss
 from ..ops.norm import batch_norm as batch_norm
 from ..ops.norm import group_norm as group_norm
 from ..ops.norm import layer_norm as layer_norm
+from ..ops.pad import pad as pad
 from ..ops.pool import adaptive_avg_pool2d as adaptive_avg_pool2d
 from ..ops.pool import avg_pool2d as avg_pool2d
 from ..ops.pool import max_pool2d as max_pool2d
 from ..ops.random import dropout as dropout
-from ..ops.shape import pad as pad

@@ -22,8 +22,7 @@ from ..backend import Device, computed, moved, place
 from ..errors import DTypeError
 from ..ops.create import zeros_like
 from ..tape import Variable
-from ..tape.variable import HookHandle
-from . import state
+from . import hooks, state
 from .parameter import Parameter
 
 _KINDS = {"_parameters": "parameter", "_buffers": "buffer", "_modules": "module"}
@@ -38,7 +37,7 @@ class Module:
         for kind in _KINDS:
             self.__dict__[kind] = {}
         self._transient: set[str] = set()  # names of the buffers that the state leaves out
-        self._hooks: dict = {}  # key -> (runs before forward?, hook)
+        self._hooks: dict = {}  # key -> hooks.Hook
         self.training = True
 
     def forward(self, *inputs):
@@ -47,38 +46,13 @@ class Module:
 
     def __call__(self, *args, **kwargs) -> Any:
         if self._hooks:
-            return self._call_with_hooks(args, kwargs)
+            return hooks.call_with_hooks(self, args, kwargs)
         return self.forward(*args, **kwargs)
 
-    # --- hooks ---------------------------------------------------------------------------------------------------
-
-    def register_forward_pre_hook(self, hook) -> HookHandle:
-        """Call `hook(module, args)` before each forward; what it returns, unless None, takes the place of args.
-
-        Returns: a handle whose `remove()` takes the hook off.
-        """
-        return HookHandle(self._hooks, (True, hook))
-
-    def register_forward_hook(self, hook) -> HookHandle:
-        """Call `hook(module, args, output)` after each forward; what it returns, unless None, is the new output.
-
-        Returns: a handle whose `remove()` takes the hook off.
-        """
-        return HookHandle(self._hooks, (False, hook))
-
-    def _call_with_hooks(self, args, kwargs):
-        for before, hook in list(self._hooks.values()):
-            if before:
-                changed = hook(self, args)
-                if changed is not None:
-                    args = changed if isinstance(changed, tuple) else (changed,)
-        output = self.forward(*args, **kwargs)
-        for before, hook in list(self._hooks.values()):
-            if not before:
-                changed = hook(self, args, output)
-                if changed is not None:
-                    output = changed
-        return output
+    register_forward_pre_hook = hooks.register_forward_pre_hook
+    register_forward_hook = hooks.register_forward_hook
+    register_full_backward_pre_hook = hooks.register_full_backward_pre_hook
+    register_full_backward_hook = hooks.register_full_backward_hook
 
     # --- registration --------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ channel (batch norm); one sample's last axes (layer norm); one sample's channels
 from ..dtypes import int64
 from ..errors import ShapeError
 from ..ops.create import ones, zeros
+from ..tape.modes import recomputing
 from . import functional as F
 from . import init
 from .module import Module
@@ -77,7 +78,7 @@ class _BatchNorm(_Norm):
         if momentum is None:  # 1/n for the n-th batch makes the plain average of all
             momentum = 0.0 if count is None else 1.0 / (count.detach() + 1).double()
         y = F.batch_norm(x, mean, var, self.weight, self.bias, True, momentum, self.eps)
-        if count is not None:
+        if count is not None and not recomputing.get():
             count.data = (count.detach() + 1).data  # new memory: the tape need not look
         return y
 

@@ -14,7 +14,8 @@ import warnings
 from ..backend import around, backend, device_of, moved
 from ..dtypes import float32
 from ..errors import DTypeError, ShapeError
-from ..ops.shape import cat, reshape
+from ..ops.join import cat
+from ..ops.shape import reshape
 from ..tape import Variable, no_grad, raw
 from ..tape.versions import memory
 

@@ -79,7 +79,8 @@ def _as_it_was():
     """Every test begins with the same random numbers, and must leave the process's settings alone."""
     mg.manual_seed(0)
     yield
-    left = mg.is_grad_enabled(), mg.get_default_dtype()
+    left = mg.is_grad_enabled(), mg.get_default_dtype(), mg.is_anomaly_enabled()
     recording.set(True)
     mg.set_default_dtype(mg.float32)
-    assert left == (True, mg.float32), f"the test left (grad mode, default dtype) as {left}"
+    mg.set_detect_anomaly(False)
+    assert left == (True, mg.float32, False), f"the test left (grad mode, default dtype, anomaly mode) as {left}"

@@ -24,6 +24,7 @@ HOST = set(
     test_loading_reports_everything_at_once_and_changes_nothing test_loading_takes_arrays_and_keeps_the_dtype
     test_losses_and_layers_keep_float32 test_misshapen_entries_are_refused_even_if_not_strict
     test_nor_in_place test_nothing_is_changed test_nothing_is_recorded test_nothing_weaker_changes_a_float
+    test_off_operations_go_the_straight_way test_the_line_that_overwrote_is_told_where_it_was_noted
     test_outputs_of_integers_have_no_gradient test_overlapping_parts test_overwritten_values_are_noticed
     test_padding_modes_extend_the_image test_random_programs_are_right_or_refused test_raw_writes_are_not_seen
     test_read_only_memory_is_refused_before_anything_changes test_refusals test_requires_grad_and_zero_grad
@@ -60,6 +61,7 @@ def _take_out():
             vars(floor).pop(child, None)
     for library in libraries:
         floor.backend.pop(library.array, None)
+        floor.detours.remove(library.array)
     floor.gpu.clear()
     floor.many_gpus.clear()
     return modules, libraries
@@ -74,6 +76,7 @@ def _put_back(modules, libraries):
     for library in libraries:
         floor.backend[library.array] = library
         floor.gpu.append(library)
+        floor.detours.append(library.array)
         if library.count > 1:
             floor.many_gpus.append(library)
 

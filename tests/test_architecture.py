@@ -30,7 +30,10 @@ FLOORS = (
     ("errors", "dtypes", "backend"),
     ("tape",),
     ("ops",),
-    ("methods", "protocols", "gradcheck", "serialization", "data", "cuda", "amp", "info"),
+    (
+        *("methods", "protocols", "containers", "serialization", "data", "cuda", "amp", "info", "linalg"),
+        *("func", "checkpoint", "gradcheck", "testing", "lint", "memory_report"),
+    ),
     ("nn", "optim"),
 )
 LONGEST = 400  # lines of a file
@@ -41,7 +44,6 @@ HOST_NAMES = re.compile(
     r"ndarray|generic|integer|dtype|u?int\d+|float\d+|bool_|promote_types|random|asarray|array2string"
 )
 HOST_ONLY = {
-    ("minigrad.tape.engine", "zeros"),  # an array of its own, to learn what its reference count is
     ("minigrad.tape.function", "zeros"),  # the gradient of an output that was not used
     ("minigrad.protocols", "broadcast_to"),  # fill_
     ("minigrad.methods", "matmul"),  # is this ufunc np.matmul?

@@ -12,7 +12,7 @@ import minigrad.backend as floor
 from minigrad.backend import moved
 
 # What must wait: how many elements a mask on the device chooses is the shape of the result.
-WAITS = ("mask",)
+WAITS = ("mask", "inverse", "solve", "cholesky")
 TOLERANCE = {"float64": 1e-9, "float32": 2e-4, "float16": 2e-2}
 
 rows = pytest.mark.parametrize("row", [r for r in ROWS if r.name != "move"], ids=lambda row: row.name)

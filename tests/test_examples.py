@@ -24,7 +24,8 @@ from minigrad.nn import functional
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "examples"
-DOCUMENTS = [ROOT / name for name in ("README.md", "docs/tape.md")]
+PAGES = "README.md", "docs/tape.md", "docs/gradcheck.md", "docs/func.md", "docs/debugging.md"
+DOCUMENTS = [ROOT / name for name in PAGES]
 needs_extras = pytest.mark.usefixtures("extras")
 
 
@@ -358,7 +359,7 @@ def test_the_check_of_documents_can_fail():
 
 def test_names_in_the_table_of_the_readme_exist():
     table = re.search(r"\| area \| names \|.*?\n\n", (ROOT / "README.md").read_text(), re.DOTALL)[0]
-    places = {"nn": nn, "F": functional, "optim": optim, "data": data}
+    places = {"nn": nn, "F": functional, "optim": optim, "data": data, "testing": mg.testing, "linalg": mg.linalg}
     names = re.findall(r"`([A-Za-z_0-9.]+)`", table)
     assert len(names) > 60
     others = {"create_graph", "retain_grad", "state_dict", ".npz", ".safetensors"}

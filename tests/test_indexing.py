@@ -18,10 +18,9 @@ def numbered(shape):
     return np.arange(1.0, np.prod(shape, dtype=int) + 1).reshape(shape)
 
 
-def scattered(shape, index, g):
-    """The gradient of x[index], by a loop over its elements."""
+def scattered(shape, places, g):
+    """The gradient of x.flat[places], by a loop over its elements."""
     gx = np.zeros(shape)
-    places = np.arange(gx.size).reshape(shape)[index]
     for place, value in zip(np.ravel(places), np.ravel(g), strict=True):
         gx.flat[place] += value
     return gx
@@ -31,88 +30,107 @@ def scattered(shape, index, g):
 
 
 @st.composite
-def advanced(draw, shape):
-    """Integer arrays, lists, masks, numbers, slices, None and ..., mixed."""
-    index, axis, ellipsis = [], 0, False
+def advanced(draw, shape, backwards=True):
+    """Ints, slices, None, ..., integer arrays that broadcast, and masks of one axis and of several, mixed."""
+    parts, axis = [], 0
+    hole = draw(st.one_of(st.none(), st.integers(0, len(shape))))
+    kinds = st.sampled_from(["slice", "int", "array", "list", "Variable", "one", "mask", "None"])
     lines = hnp.broadcastable_shapes((2, 3), min_dims=1, max_dims=2, max_side=3)
-    while axis < len(shape) and draw(st.integers(0, 3)) < 3:
-        n = shape[axis]
-        kind = draw(st.sampled_from(["slice", "int", "array", "list", "Variable", "mask", "None", "..."]))
-        if kind == "None":
-            index.append(None)
+    while axis < len(shape):
+        if hole is not None and hole <= axis:
+            parts.append(...)
+            axis, hole = axis + draw(st.integers(0, len(shape) - axis)), None
             continue
-        if kind == "...":
-            if ellipsis:
-                continue
-            index.append(...)
-            ellipsis, left = True, len(shape) - axis
-            axis += draw(st.integers(0, left))
-            tail = len(shape) - axis
-            index += [draw(st.slices(n)) for n in shape[axis:]] if tail else []
-            break
+        n, kind = shape[axis], draw(kinds)
+        if kind == "None":
+            parts.append(None)
+            continue
         if kind == "slice" or n == 0:
-            index.append(draw(st.slices(n)))
+            parts.append(draw(st.slices(n).filter(lambda part: backwards or (part.step or 1) in range(1, 9))))
         elif kind == "int":
-            index.append(draw(st.sampled_from([int, np.int64]))(draw(st.integers(-n, n - 1))))
+            parts.append(draw(st.sampled_from([int, np.int64]))(draw(st.integers(-n, n - 1))))
         elif kind == "mask":
-            if any(isinstance(i, (np.ndarray, list, mg.Variable)) for i in index):
-                continue
-            index.append(draw(hnp.arrays(bool, n)))
+            axes = draw(st.sampled_from([k for k in range(1, len(shape) - axis + 1) if np.prod(shape[axis:][:k])]))
+            size = int(np.prod(shape[axis:][:axes]))
+            mask = np.zeros(size, bool)  # with as many true as broadcast with the arrays
+            mask[draw(st.permutations(range(size)))[: draw(st.sampled_from([1, 3] if size > 2 else [1]))]] = True
+            parts.append(mask.reshape(shape[axis:][:axes]))
+            axis += axes - 1
         else:
-            if any(isinstance(i, np.ndarray) and i.dtype == bool for i in index):
-                continue
-            array = draw(hnp.arrays(np.int64, draw(lines), elements=st.integers(-n, n - 1)))
-            index.append({"array": array, "list": array.tolist(), "Variable": mg.tensor(array)}[kind])
+            array = draw(hnp.arrays(np.int64, () if kind == "one" else draw(lines), elements=st.integers(-n, n - 1)))
+            parts.append({"list": array.tolist(), "array": array}.get(kind, mg.tensor(array)))
         axis += 1
-    return tuple(index)
+    return tuple(parts if ... in map(type_of, parts) else parts[: draw(st.integers(0, len(parts)))])
 
 
-def plain(index):
-    """The same index for NumPy."""
-    return tuple(i.data if isinstance(i, mg.Variable) else i for i in index) if isinstance(index, tuple) else index
+def type_of(part):
+    """... itself, which arrays cannot be compared with."""
+    return part if part is ... else type(part)
+
+
+def picked(x, index):
+    """x[index] by NumPy, but with the ints taken out first, as PyTorch does."""
+    parts = [part.numpy() if isinstance(part, mg.Variable) else part for part in tupled(index)]
+    parts = [np.array(part) if isinstance(part, list) else part for part in parts]
+    axes = [part.ndim if getattr(part, "dtype", None) == mg.bool else part is not None for part in parts]
+    ints, rest = [], []
+    for part, count in zip(parts, axes, strict=True):
+        if part is ...:
+            ints += [slice(None)] * (x.ndim - sum(axes) + 1)
+            rest += ints[len(ints) - (x.ndim - sum(axes) + 1) :]
+        elif isinstance(part, int | np.integer) or (
+            isinstance(part, np.ndarray) and not part.ndim and part.dtype != bool
+        ):
+            ints.append(int(part))
+        else:
+            ints += [slice(None)] * count
+            rest.append(part)
+    return np.asarray(x[tuple(ints)])[tuple(rest)]
+
+
+def tupled(index):
+    return index if isinstance(index, tuple) else (index,)
 
 
 @st.composite
-def indexed(draw):
+def indexed(draw, backwards=True):
     shape = draw(SHAPES)
-    kinds = [
-        advanced(shape),
-        hnp.basic_indices(shape, allow_newaxis=True, allow_ellipsis=True),
-        hnp.arrays(bool, shape),
-    ]
+    kinds = [advanced(shape, backwards), advanced(shape, backwards), hnp.arrays(bool, shape)]
+    if backwards:
+        kinds.append(hnp.basic_indices(shape, allow_newaxis=True, allow_ellipsis=True))
     return shape, draw(st.one_of(kinds))
 
 
-@small
+def places_of(shape, index):
+    return picked(np.arange(int(np.prod(shape))).reshape(shape), index)
+
+
+@settings(small, max_examples=150)
 @given(indexed())
 def test_getitem(case):
     shape, index = case
     x = mg.tensor(numbered(shape), requires_grad=True)
     y = x[index]
-    expected = numbered(shape)[plain(index)]
+    expected = picked(numbered(shape), index)
     assert y.shape == np.shape(expected)
     np.testing.assert_array_equal(y.data, expected)
     g = numbered(y.shape) * 10
     y.backward(g, retain_graph=True)
-    np.testing.assert_array_equal(x.grad.data, scattered(shape, plain(index), g))
+    np.testing.assert_array_equal(x.grad.data, scattered(shape, places_of(shape, index), g))
     seed = mg.tensor(g, requires_grad=True)  # the gradient is linear in g: its own gradient picks the same elements
     (gx,) = mg.grad(y, x, seed, create_graph=True)
     (gg,) = mg.grad(gx, seed, numbered(shape))
     np.testing.assert_array_equal(gg.data, expected)
 
 
-def names_once(shape, index):
-    places = np.ravel(np.arange(np.prod(shape, dtype=int)).reshape(shape)[plain(index)])
-    return len(set(places)) == len(places)
-
-
-@small
+@settings(small, max_examples=100)
 @given(indexed(), st.data())
 def test_setitem(case, data):
     shape, index = case
-    if not names_once(shape, index):
-        index = ()
-    chosen = np.shape(numbered(shape)[plain(index)])
+    places = places_of(shape, index)
+    if len(set(np.ravel(places))) < places.size:
+        index, places = (), places_of(shape, ())
+    chosen = places.shape
     value_shape = data.draw(
         st.sampled_from([chosen, (), (1, *chosen), tuple(1 if i % 2 else n for i, n in enumerate(chosen)), chosen[1:]])
     )
@@ -122,18 +140,62 @@ def test_setitem(case, data):
     v = mg.tensor(-numbered(value_shape), requires_grad=True)
     y, expected = x.clone(), numbered(shape)
     y[index] = v
-    expected[plain(index)] = np.broadcast_to(v.data.reshape(v.shape[v.ndim - min(v.ndim, len(chosen)) :]), chosen)
+    expected.flat[np.ravel(places)] = np.ravel(
+        np.broadcast_to(v.data.reshape(v.shape[v.ndim - min(v.ndim, len(chosen)) :]), chosen)
+    )
     np.testing.assert_array_equal(y.data, expected)
     assert x.data.tolist() == numbered(shape).tolist()
     g = 10 * numbered(shape)
     y.backward(g)
     kept = np.array(g)
-    kept[plain(index)] = 0
+    kept.flat[np.ravel(places)] = 0
     np.testing.assert_array_equal(x.grad.data, kept)
     gv = np.zeros(value_shape)
-    places = np.broadcast_to(np.arange(gv.size).reshape(value_shape)[(0,) * (gv.ndim - len(chosen))], chosen)
-    np.add.at(gv.reshape(-1), np.ravel(places), np.ravel(np.asarray(g)[plain(index)]))
+    sources = np.broadcast_to(np.arange(gv.size).reshape(value_shape)[(0,) * (gv.ndim - len(chosen))], chosen)
+    np.add.at(gv.reshape(-1), np.ravel(sources), np.ravel(g)[np.ravel(places)])
     np.testing.assert_array_equal(v.grad.data, gv)
+
+
+def for_torch(index):
+    """The same index for PyTorch."""
+    torch = pytest.importorskip("torch")
+    turned = [
+        torch.tensor(i.numpy() if isinstance(i, mg.Variable) else i) if hasattr(i, "dtype") else i
+        for i in tupled(index)
+    ]
+    return tuple(turned)
+
+
+@pytest.mark.torch
+@settings(small, max_examples=150)
+@given(indexed(backwards=False), st.data())
+def test_indexing_is_that_of_torch(case, data):
+    torch = pytest.importorskip("torch")
+    shape, index = case
+    x = mg.tensor(numbered(shape), requires_grad=True)
+    t = torch.tensor(numbered(shape), requires_grad=True)
+    there = for_torch(index)
+    y, z = x[index], t[there]
+    assert y.shape == tuple(z.shape)
+    weights = mg.tensor(numbered(y.shape))
+    (y * y * weights).sum().backward()
+    (z * z * torch.tensor(numbered(y.shape))).sum().backward()
+    np.testing.assert_array_equal(y.numpy(force=True), z.detach().numpy())
+    np.testing.assert_array_equal(x.grad.numpy(), np.zeros(shape) if t.grad is None else t.grad.numpy())
+    places = np.ravel(places_of(shape, index))
+    if len(set(places)) < len(places):
+        return  # which of two values is kept is left open
+    value_shape = data.draw(st.sampled_from([y.shape, (), (1, *y.shape)]))
+    v = mg.tensor(-numbered(value_shape), requires_grad=True)
+    tv = torch.tensor(-numbered(value_shape), requires_grad=True)
+    c, tc = x * 2, t * 2
+    c[index], tc[there] = v, tv
+    x.grad = t.grad = None
+    (c * c).sum().backward()
+    (tc * tc).sum().backward()
+    np.testing.assert_array_equal(c.numpy(force=True), tc.detach().numpy())
+    for ours, torchs in ((x.grad, t.grad), (v.grad, tv.grad)):
+        np.testing.assert_array_equal(ours.numpy(), torchs.numpy())
 
 
 @pytest.mark.parametrize(
@@ -144,7 +206,7 @@ def test_unusual_indices(index):
     y, expected = x[index], numbered((2, 3))[index]
     assert y.shape == expected.shape and y.tolist() == expected.tolist()
     y.backward(np.ones(y.shape))
-    np.testing.assert_array_equal(x.grad.data, scattered((2, 3), index, np.ones(y.shape)))
+    np.testing.assert_array_equal(x.grad.data, scattered((2, 3), np.arange(6).reshape(2, 3)[index], np.ones(y.shape)))
 
 
 @small

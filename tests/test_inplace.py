@@ -1,14 +1,19 @@
 """Writing in place: its gradients, what the tape notices of overwritten values, and what it refuses to write."""
 
+import sys
+from functools import partial
+
 import numpy as np
 import pytest
 
 import minigrad as mg
 from minigrad import optim
 from minigrad.errors import DTypeError, GraphError, IndexRangeError, ShapeError
-from minigrad.tape import Function
+from minigrad.tape import Function, writing
 
-OVERWRITTEN = "a value .* that {} saved for its gradient has been overwritten in place since; write out of place"
+OVERWRITTEN = (
+    r"a value \(.*\) that {} saved for its gradient, {}, has been overwritten in place since; write out of place"
+)
 
 
 def leaf(*values):
@@ -237,6 +242,29 @@ def _several(x, w, h):
     return z + b
 
 
+class Reciprocal(Function):
+    """Keeps what it returns a part of."""
+
+    residuals = ("inverse",)
+
+    def forward(self, x):
+        inverse = 1 / x
+        return inverse[:1], inverse
+
+    def backward(self, gy, inverse):
+        return -gy * inverse * inverse
+
+    def definition(self, x):
+        return (1 / x)[:1]
+
+
+def _residual(x, w, h):
+    y = Reciprocal()(h)
+    z = y + 0
+    y.add_(1)
+    return z
+
+
 def _index(x, w, h):
     index = mg.tensor([1, 0])
     y = h[index]
@@ -267,30 +295,42 @@ def _leaf_under_no_grad(x, w, h):
 
 
 SPOILED = {
-    "input": ("mul", _memory(lambda h: h.add_(1))),
-    "input by index": ("mul", _memory(lambda h: h.__setitem__(0, 1.0))),
-    "input through a view": ("mul", _memory(lambda h: h.reshape(1, 2)[:, :1].add_(1))),
-    "input through detach": ("mul", _memory(lambda h: h.detach().fill_(0))),
-    "input under no_grad": ("mul", _memory(mg.no_grad()(lambda h: h.zero_()))),
-    "output": ("exp", _output),
-    "one of several outputs": ("pair", _several),
-    "index": ("getitem", _index),
-    "constant": ("mul", _constant),
-    "shared NumPy memory": ("mul", _alias_of_numpy),
-    "leaf under no_grad": ("mul", _leaf_under_no_grad),
-    "parameter, by an optimizer": ("mul", _through_optimizer),
+    "input": ("mul", "the input a", _memory(lambda h: h.add_(1))),
+    "input by index": ("mul", "the input a", _memory(lambda h: h.__setitem__(0, 1.0))),
+    "input through a view": ("mul", "the input a", _memory(lambda h: h.reshape(1, 2)[:, :1].add_(1))),
+    "input through detach": ("mul", "the input a", _memory(lambda h: h.detach().fill_(0))),
+    "input under no_grad": ("mul", "the input a", _memory(mg.no_grad()(lambda h: h.zero_()))),
+    "output": ("exp", "the output", _output),
+    "one of several outputs": ("pair", "the output", _several),
+    "index": ("getitem", r"the input index\[0\]", _index),
+    "constant": ("mul", "the input b", _constant),
+    "shared NumPy memory": ("mul", "the input b", _alias_of_numpy),
+    "leaf under no_grad": ("mul", "the input a", _leaf_under_no_grad),
+    "parameter, by an optimizer": ("mul", "the input b", _through_optimizer),
+    "a residual": ("reciprocal", "the residual inverse", _residual),
 }
 
 
 @pytest.mark.parametrize("create_graph", [False, True])
 @pytest.mark.parametrize("name", SPOILED)
 def test_overwritten_values_are_noticed(name, create_graph):
-    operation, function = SPOILED[name]
+    operation, value, function = SPOILED[name]
     x, w = leaf(1.0, 2.0), leaf(3.0, 4.0)
     y = function(x, w, x * w)
-    with pytest.raises(GraphError, match=OVERWRITTEN.format(operation)):
+    with pytest.raises(GraphError, match=OVERWRITTEN.format(operation, value)):
         y.sum().backward(create_graph=create_graph)
     assert x.grad is None
+
+
+@pytest.mark.parametrize("name", SPOILED)
+def test_the_line_that_overwrote_is_told_where_it_was_noted(name):
+    operation, value, function = SPOILED[name]
+    x, w = leaf(1.0, 2.0), leaf(3.0, 4.0)
+    expected = OVERWRITTEN.replace(";", r" at \S*test_inplace\.py:\d+: .+;").format(operation, value)
+    with mg.detect_anomaly(check_nan=False):
+        y = function(x, w, x * w)
+        with pytest.raises(GraphError, match=rf"{expected}.* clone\(\); {operation} was called at \S*test_inplace"):
+            y.sum().backward()
 
 
 def test_what_is_not_saved_may_be_overwritten():
@@ -351,6 +391,71 @@ def test_a_write_that_others_would_not_know_of_is_refused():
     assert (base.data == 0).all() and not base.requires_grad
     base[0, 0] = w
     assert mg.grad(base.sum(), w)[0].item() == 1
+
+
+def lines_run(function, work):
+    """How many lines of `function` run while `work` does."""
+    count = 0
+
+    def in_function(frame, event, arg):
+        nonlocal count
+        count += event == "line"
+        return in_function
+
+    def trace(frame, event, arg):
+        return in_function if frame.f_code is function.__code__ else None
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        work()
+    finally:
+        sys.settrace(before)
+    return count
+
+
+def _again_and_again(n):
+    h = leaf(1.0) * 1
+    for _ in range(n):
+        h.add_(1)
+
+
+def _into_copies(n):
+    h = leaf(1.0) * 1
+    for _ in range(n):
+        h = h * 1
+        h.clone().add_(1)
+
+
+def _into_views(n):
+    h = leaf(1.0, 2.0) * 1
+    for _ in range(n):
+        h = (h * 1).reshape(1, 2)[0]
+        h.mul_(1)
+
+
+@pytest.mark.parametrize("write", [_again_and_again, _into_copies, _into_views])
+def test_the_search_for_a_leaf_passes_each_node_once(write):
+    few, many = (lines_run(writing._first_leaf, partial(write, n)) for n in (50, 100))
+    assert few > 0 and many < 2.1 * few
+
+
+def test_the_search_remembers_the_right_leaf():
+    v, w = leaf(1.0, 2.0), leaf(3.0, 4.0)
+    (v * 1).add_(w)
+    for _ in range(2):
+        view = w.reshape(1, 2)[:, :1]
+        for place in (view, view.T, w[:1]):
+            with pytest.raises(GraphError, match="a view of a leaf"):
+                place.mul_(2)
+    copy = w.reshape(1, 2).clone()
+    copy.mul_(2), copy.T.mul_(2)
+    assert w.tolist() == [3, 4] and copy.tolist() == [[12, 16]]
+    constant = mg.zeros(2, dtype=mg.float64)
+    constant.add_(w), constant.mul_(w)
+    assert constant.tolist() == [9, 16]
+    w.data = w.data.copy()  # views from before are of other memory now
+    view.mul_(2)
 
 
 # --- refusals change nothing -------------------------------------------------------------------------------------

@@ -109,7 +109,7 @@ def test_numpys_functions_of_one_operand(name):
     np.testing.assert_allclose(y.data, ufunc(ARRAY), rtol=1e-12)
     assert type(y) is Variable and y.requires_grad == (y.dtype == np.float64)
     if y.requires_grad:
-        assert mg.gradcheck(ufunc, v)
+        assert mg.gradcheck(ufunc, v, allow_zero=name == "sign")
 
 
 @pytest.mark.parametrize("name", BINARY)
@@ -126,9 +126,7 @@ def test_numpys_functions_of_two_operands(name):
         assert type(y) is Variable
 
 
-@pytest.mark.parametrize(
-    "call", ["np.arctan(v)", "np.divmod(v, 2)", "np.logical_and(v, v)", "np.cbrt(v)", "np.floor(v)"]
-)
+@pytest.mark.parametrize("call", ["np.spacing(v)", "np.divmod(v, 2)", "np.cbrt(v)", "np.nextafter(v, v)"])
 def test_functions_that_minigrad_lacks_are_refused(call):
     name = call.split("(")[0]
     with pytest.raises(DTypeError, match=rf"{name}: not defined on a Variable; use an operation.*x\.numpy\(\)"):

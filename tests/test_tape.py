@@ -1,5 +1,7 @@
 """What backward and grad promise; hooks, retained gradients, detaching and requires_grad."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -225,6 +227,81 @@ def test_a_hook_may_take_itself_off():
     for _ in range(2):
         (x * 2).backward()
     assert values(x.grad) == [[4]]
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_late_hooks_see_the_gradient_added(create_graph):
+    x, w, other = leaf(1.0, 2.0), leaf(3.0, 4.0), leaf(5.0)
+    seen = []
+
+    def look(v):
+        assert mg.is_grad_enabled() is create_graph
+        seen.append((v is x, *values(x.grad, w.grad)))
+
+    first = x.register_post_accumulate_grad_hook(look)
+    w.register_post_accumulate_grad_hook(look)
+    other.register_post_accumulate_grad_hook(look)
+    x.register_hook(lambda g: g * 10)
+    y = (x * w).sum()
+    mg.grad(y, [x, w], retain_graph=True)  # adds to no grad
+    assert seen == []
+    y.backward(create_graph=create_graph, retain_graph=True)
+    assert seen == [(True, [30, 40], [1, 2]), (False, [30, 40], [1, 2])]
+    first.remove()
+    y.backward(inputs=[x])
+    assert len(seen) == 2 and values(x.grad) == [[60, 80]]
+    y = (x * w).sum()
+    y.backward(inputs=[w], create_graph=create_graph)
+    assert len(seen) == 3
+
+
+def test_a_late_hook_may_step_and_forget():
+    """PyTorch's optimizer in backward."""
+    x = leaf(1.0, 2.0)
+
+    def step(p):
+        p.sub_(p.grad * 0.5)
+        p.grad = None
+
+    x.register_post_accumulate_grad_hook(step)
+    for _ in range(2):
+        (x * x).sum().backward()
+    assert values(x, x.grad) == [[0, 0], None]
+    twin = copy.deepcopy(x)
+    (twin * 2).sum().backward()
+    assert values(twin.grad) == [[2, 2]]  # hooks are not copied
+
+
+def test_late_hooks_are_for_leaves():
+    x = leaf(1.0)
+    x.register_post_accumulate_grad_hook(lambda p: pytest.fail("it has been switched off"))
+    y = x * 2
+    x.requires_grad = False
+    y.backward()
+    x.requires_grad = True
+    for v in (x * 2, x.detach()):
+        with pytest.raises(
+            GraphError, match=r"register_post_accumulate_grad_hook: only a leaf that requires grad .*x\.reg"
+        ):
+            v.register_post_accumulate_grad_hook(print)
+
+
+@pytest.mark.torch
+def test_late_hooks_as_in_torch():
+    import torch
+
+    for lib in (mg, torch):
+        x = lib.tensor([1.0, 2.0], requires_grad=True)
+        seen = []
+        x.register_post_accumulate_grad_hook(lambda p, seen=seen: seen.append((p.grad + 0).tolist()))
+        handle = x.register_hook(lambda g: g * 2)
+        for _ in range(2):
+            (x * x).sum().backward()
+        handle.remove()
+        (x * x).sum().backward()
+        assert seen == [[4, 8], [8, 16], [10, 20]]
+        with pytest.raises(RuntimeError):
+            (x * 2).register_post_accumulate_grad_hook(print)
 
 
 @pytest.mark.parametrize("on_leaf", [True, False])

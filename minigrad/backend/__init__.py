@@ -51,6 +51,9 @@ backend: dict[type, Backend] = _Backends({np.ndarray: cpu, np.generic: cpu, floa
 # which one must go to and fro. While a list is empty, asking it costs an operation on the CPU 4 ns of 840.
 gpu: list[Any] = []
 many_gpus: list[Any] = []
+# Why operations leave the straight way, as types of arrays; the first holds for all: `object` while somebody observes
+# (tape/observers.py), behind it that of the GPU's arrays. One question, as cheap as the above, for two reasons.
+detours: list[type] = []
 HERE = nullcontext()  # a context that changes nothing
 
 
@@ -72,6 +75,7 @@ def load_cuda(device="cuda") -> Any:
             raise DeviceError(f"device '{device}': {error}{CHOOSE}") from None
         backend[loaded.array] = loaded
         gpu.append(loaded)
+        detours.append(loaded.array)
         if loaded.count > 1:
             many_gpus.append(loaded)
     return gpu[0]

@@ -5,35 +5,9 @@ import math
 import numpy as np
 
 from ..errors import OutOfMemoryError
-from . import rows, windows
+from . import rows, special, windows
 from .device import CPU
 from .philox import philox
-
-# erf(x) = x over(x**2) / under(x**2) on [-4, 4], beyond which float32 has 1. Source: Eigen, MathFunctionsImpl.h.
-_ERF_OVER = (
-    -2.72614225801306e-10,
-    2.77068142495902e-08,
-    -2.10102402082508e-06,
-    -5.69250639462346e-05,
-    -7.34990630326855e-04,
-    -2.95459980854025e-03,
-    -1.60960333262415e-02,
-)
-_ERF_UNDER = (
-    -1.45660718464996e-05,
-    -2.13374055278905e-04,
-    -1.68282697438203e-03,
-    -7.37332916720468e-03,
-    -1.42647390514189e-02,
-)
-
-
-def _polynomial(coefficients, x):
-    y = coefficients[0] * x + coefficients[1]
-    for c in coefficients[2:]:
-        y *= x
-        y += c
-    return y
 
 
 def _exact(x):
@@ -104,9 +78,21 @@ class Backend:
         """The matrix products of two stacks of matrices (k, n, m) and (k, m, l), into `out` where it is given."""
         return self.xp.matmul(a, b, out=out)
 
+    def lapack(self, name, *arrays, known=False):
+        """inv, solve or cholesky of the library's linalg, which raise a ValueError for matrices that have no such.
+
+        Args: known - they have, so a device need not be waited for to learn it.
+        """
+        return getattr(self.xp.linalg, name)(*arrays)
+
     def add_at(self, x, index, values) -> None:
         """x[index] += values, where an index may occur more than once."""
         self.xp.add.at(x, index, values)
+
+    def reduce_at(self, name, x, index, values) -> None:
+        """x[index] = f(x[index], values) likewise, for f = "multiply", "maximum" or "minimum"; NaN wins."""
+        with np.errstate(invalid="ignore"):  # of which NumPy warns here where NaN wins
+            getattr(self.xp, name).at(x, index, values)
 
     def select(self, mask, x):
         """x where `mask`, else 0: exact for inf and NaN too, where `x * mask` is not."""
@@ -119,20 +105,28 @@ class Backend:
         return bits.view(x.dtype)
 
     def expand(self, x, shape):
-        """x broadcast to `shape`, a read-only view."""
+        """x broadcast to `shape`, a view; read-only memory where elements occur more than once."""
         if x.ndim == 0 and self.host:  # the gradient of a sum; 0.6 us, where broadcast_to takes 1.7
             y = np.ndarray(shape, x.dtype, np.asarray(x), 0, (0,) * len(shape))
-            y.flags.writeable = False
+            y.flags.writeable = y.size == 1 and x.flags.writeable
             return y
-        return self.xp.broadcast_to(x, shape)
+        y = self.xp.broadcast_to(x, shape)
+        return self._as_writable(y, x) if y.size == x.size else y
 
-    def erf(self, x):
-        """The error function: the standard library's in float64 (exact, 0.1 us an element), a rational one below."""
-        if x.dtype.kind != "f" or x.dtype.itemsize > 4:
-            return np.asarray(np.frompyfunc(math.erf, 1, 1)(x), np.float64)
-        z = self.xp.minimum(self.xp.maximum(x, -4), 4).astype(np.float32)
-        square = z * z
-        return (z * _polynomial(_ERF_OVER, square) / _polynomial(_ERF_UNDER, square)).astype(x.dtype, copy=False)
+    def _as_writable(self, y, x):
+        """`y`, a view of x in which each element occurs once, as writable as x: NumPy makes some read-only."""
+        if self.host:
+            y.flags.writeable = x.flags.writeable
+        return y
+
+    def diagonal(self, x, offset, axis1, axis2):
+        """The diagonal of two axes, in a new last one; a view, and as writable as x."""
+        return self._as_writable(x.diagonal(offset, axis1, axis2), x)
+
+    def sliding(self, x, axis, size, step):
+        """The windows of `size` elements along an axis, `step` apart, in a new last axis; read-only if they overlap."""
+        y = self.xp.lib.stride_tricks.sliding_window_view(x, size, axis, writeable=step >= size)
+        return y[(slice(None),) * axis + (slice(None, None, step),)]
 
     def dropout_mask(self, shape, p, dtype, key, counter):
         """0 with probability p, else 1 / (1 - p); by the numbers of Philox from `counter` on, of which each gives 4."""
@@ -187,6 +181,10 @@ class Backend:
             for a in arrays:
                 self.xp.maximum(found_inf, ~self.xp.isfinite(a).all(), out=found_inf)
                 a *= inverse_scale
+
+    erf = special.erf
+    erfc = special.erfc
+    erfinv = special.erfinv
 
     softmax = rows.softmax
     softmax_backward = rows.softmax_backward

@@ -14,7 +14,7 @@ from ..errors import DeviceError
 from . import cudnn, libcudnn
 from .base import Backend
 from .device import Device
-from .kernels import elementwise, index, multi, random, rows, windows
+from .kernels import elementwise, index, multi, random, rows, scatter, windows
 from .kernels import normalize as normalization
 from .prefetch import Prefetcher
 
@@ -154,7 +154,14 @@ class CudaBackend(Backend):
     # --- what the generic methods ask ----------------------------------------------------------------------------
 
     def is_writable(self, x):
-        return not any(step == 0 and n > 1 for step, n in zip(x.strides, x.shape, strict=True))
+        if x.flags.c_contiguous:
+            return True
+        reach = x.itemsize  # of what lies closer together in memory
+        for step, n in sorted((abs(step), n) for step, n in zip(x.strides, x.shape, strict=True) if n > 1):
+            if step < reach:
+                return False
+            reach += step * (n - 1)
+        return True
 
     def scratch(self, shape, dtype):
         return cupy.empty(shape, dtype)
@@ -182,6 +189,11 @@ class CudaBackend(Backend):
         y = x.transpose(order).sum(tuple(inverse[axis] for axis in axes), dtype, None, True).transpose(inverse)
         return y if keepdims else y.reshape([n for axis, n in enumerate(y.shape) if axis not in axes])
 
+    def sliding(self, x, axis, size, step):
+        y = cupy.lib.stride_tricks.sliding_window_view(x, size, axis)
+        # A copy: of the view CuPy does not tell whose memory it is, and the tape must know what is overwritten.
+        return y[(slice(None),) * axis + (slice(None, None, step),)].copy()
+
     def products(self, a, b, out=None):
         if len(a) > 1:
             y = cupy.matmul(a, b)
@@ -195,9 +207,18 @@ class CudaBackend(Backend):
         out[...] = y
         return out
 
+    def lapack(self, name, *arrays, known=False):
+        with cupyx.errstate(linalg="ignore" if known else "raise"):  # cuSOLVER's reports lie on the device
+            return getattr(cupy.linalg, name)(*arrays)
+
     # --- kernels -------------------------------------------------------------------------------------------------
 
+    erf = elementwise.forward("erf")
+    erfc = elementwise.forward("erfc")
+    erfinv = elementwise.forward("erfinv")
+
     add_at = index.add_at
+    reduce_at = scatter.reduce_at
     dropout_mask = random.dropout_mask
 
     softmax = rows.softmax

@@ -10,7 +10,7 @@ import numpy as np
 from ..backend import HERE, Device, backend, cuda_is_available, gpu, load_cuda, place, together
 from ..dtypes import promote
 from ..errors import DTypeError, ShapeError
-from ..ops.shape import stack
+from ..ops.join import stack
 from ..tape import Variable
 from .dataset import as_generator, columns
 from .prefetch import delivered, pinned

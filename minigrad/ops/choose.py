@@ -7,9 +7,11 @@ import numpy as np
 from ..backend import backend
 from ..dtypes import bool_, cast, number, promote
 from ..errors import DTypeError
+from .compare import isfinite, isnan
+from .index import nonzero
 from .make import Elementwise, binary, lib
 
-__all__ = ["where", "maximum", "minimum", "clamp"]
+__all__ = ["where", "maximum", "minimum", "fmax", "fmin", "clamp", "clip", "clamp_min", "clamp_max", "nan_to_num"]
 
 
 class Where(Elementwise):
@@ -38,15 +40,26 @@ class Where(Elementwise):
         return [condition, *cast([a, b], dtype)]
 
 
-def where(condition, a, b):
-    """a where `condition` (bools) is true, else b. Only the chosen side gets a gradient.
+def where(condition, input=None, other=None):
+    """input where `condition` (bools) is true, else other. Only the chosen side gets a gradient.
 
-    Shapes: condition, a, b broadcast.
-    Raises: DTypeError if condition is not bool.
+    where(condition) alone is nonzero(condition, as_tuple=True): where it is true, as indexing takes it.
+
+    Shapes: condition, input, other broadcast.
+    Raises: DTypeError if condition is not bool; TypeError for one of input and other without the other one.
     """
+    if input is None or other is None:
+        if input is not other:
+            raise TypeError("where: give both input and other, or the condition alone")
+        return nonzero(condition, as_tuple=True)
     if getattr(condition, "dtype", bool_) is not bool_ and condition.dtype != bool_:
         raise DTypeError(f"where: condition must be bool, got {condition.dtype}; write x > 0 or x.bool()")
-    return Where()(condition, a, b)
+    return Where()(condition, input, other)
+
+
+def by_name(name):
+    """`forward` of a binary operation that the array libraries have under this name."""
+    return lambda self, a, b: getattr(lib(a if hasattr(a, "ndim") else b), name)(a, b)
 
 
 def _extremum_backward(beats):
@@ -57,17 +70,37 @@ def _extremum_backward(beats):
     return backward
 
 
+def _number_backward(at_least):
+    def backward(self, gy, a, b):
+        first = at_least(a, b) | isnan(b)
+        return where(first, gy, 0), where(first, 0, gy)
+
+    return backward
+
+
 maximum = binary(
     "maximum",
     "the larger of a and b; a tie shares the gradient",
-    lambda self, a, b: lib(a if hasattr(a, "ndim") else b).maximum(a, b),
+    by_name("maximum"),
     _extremum_backward(operator.gt),
 )
 minimum = binary(
     "minimum",
     "the smaller of a and b; a tie shares the gradient",
-    lambda self, a, b: lib(a if hasattr(a, "ndim") else b).minimum(a, b),
+    by_name("minimum"),
     _extremum_backward(operator.lt),
+)
+fmax = binary(
+    "fmax",
+    "the larger of a and b, and the number beside a NaN; the gradient of a tie is a's",
+    by_name("fmax"),
+    _number_backward(operator.ge),
+)
+fmin = binary(
+    "fmin",
+    "the smaller of a and b, and the number beside a NaN; the gradient of a tie is a's",
+    by_name("fmin"),
+    _number_backward(operator.le),
 )
 
 
@@ -91,16 +124,52 @@ class Clamp(Elementwise):
         return gy if self.high is None else where(x <= self.high, gy, 0)
 
 
-def clamp(x, min=None, max=None):
-    """x, moved into [min, max]. The gradient passes inside and on the borders.
+def clamp(input, min=None, max=None):
+    """input, moved into [min, max]. The gradient passes inside and on the borders.
 
-    Args:   min, max - numbers, Variables that broadcast with x, or None for no border. max wins where min > max.
+    Args:   min, max - numbers, Variables that broadcast with input, or None for no border. max wins where min > max.
     Raises: TypeError if both are None.
     """
     if min is None and max is None:
         raise TypeError("clamp: give min, max or both")
     if not any(hasattr(limit, "ndim") and not isinstance(limit, np.generic) for limit in (min, max)):
-        return Clamp(number(min), number(max))(x)
+        return Clamp(number(min), number(max))(input)
     if min is not None:
-        x = where((x < min) | (min != min), min, x)  # NaN is handed on
-    return x if max is None else where((x > max) | (max != max), max, x)
+        input = where((input < min) | (min != min), min, input)  # NaN is handed on
+    return input if max is None else where((input > max) | (max != max), max, input)
+
+
+clip = clamp
+
+
+def clamp_min(input, min):
+    """input, or `min` (a number or a Variable) where that is larger. The gradient passes on the border."""
+    return clamp(input, min)
+
+
+def clamp_max(input, max):
+    """input, or `max` (a number or a Variable) where that is smaller. The gradient passes on the border."""
+    return clamp(input, None, max)
+
+
+class NanToNum(Elementwise):
+    """y = x, with numbers for NaN and the infinities."""
+
+    def __init__(self, nan, posinf, neginf):
+        self.nan, self.posinf, self.neginf = nan, posinf, neginf
+
+    def forward(self, x):
+        if x.dtype.kind != "f":
+            return x.copy()
+        return lib(x).nan_to_num(x, nan=self.nan, posinf=self.posinf, neginf=self.neginf)
+
+    def backward(self, gy, x):
+        return where(isfinite(x), gy, 0)
+
+
+def nan_to_num(input, nan=0.0, posinf=None, neginf=None):
+    """input, with `nan` in place of NaN, posinf and neginf in place of inf and -inf. Replaced elements get no gradient.
+
+    Args: posinf, neginf - default: the largest and smallest finite numbers of the dtype.
+    """
+    return NanToNum(0.0 if nan is None else number(nan), number(posinf), number(neginf))(input)

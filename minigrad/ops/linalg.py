@@ -8,7 +8,7 @@ from ..tape.variable import as_array, raw
 from .autocast import narrow
 from .shape import reshape, transpose, unsqueeze
 
-__all__ = ["matmul"]
+__all__ = ["matmul", "t"]
 
 
 def _same_dtype(name, x, other, what="weight"):
@@ -50,12 +50,13 @@ class MatMul(Function):
         raise ShapeError(f"matmul: the leading axes of a {a.shape} and b {b.shape} do not broadcast")
 
 
-def matmul(a, b):
-    """The matrix product a @ b, as PyTorch and NumPy define it: one axis counts as a row (a) or a column (b).
+def matmul(input, other):
+    """The matrix product input @ other, as PyTorch and NumPy define it: one axis counts as a row, or as a column.
 
-    Shapes: a (..., n, k), b (..., k, m) -> (..., n, m), where leading axes broadcast; a (k), b (k) -> ().
+    Shapes: input (..., n, k), other (..., k, m) -> (..., n, m), where leading axes broadcast; (k), (k) -> ().
     Raises: ShapeError if the inner sizes differ; DTypeError if the dtypes differ.
     """
+    a, b = input, other
     if not hasattr(a, "ndim") or not hasattr(b, "ndim"):  # a list takes the dtype of what it is multiplied with
         a, b = (
             x if hasattr(x, "ndim") else _beside(as_array(x, getattr(other, "dtype", None)), other)
@@ -129,8 +130,8 @@ def linear(input, weight, bias=None):
     return Linear()(input, weight, bias)
 
 
-def t(x):
-    """The transpose of a matrix; x itself with fewer axes."""
-    if x.ndim > 2:
-        raise ShapeError(f"t: expected at most 2 axes, got {x.shape}; write x.transpose(-1, -2)")
-    return transpose(x, 0, 1) if x.ndim == 2 else x
+def t(input):
+    """The transpose of a matrix; input itself with fewer axes."""
+    if input.ndim > 2:
+        raise ShapeError(f"t: expected at most 2 axes, got {input.shape}; write x.transpose(-1, -2)")
+    return transpose(input, 0, 1) if input.ndim == 2 else input

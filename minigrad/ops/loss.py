@@ -14,7 +14,7 @@ from .autocast import wide
 from .choose import where
 from .compare import bitwise_or, eq, ge, lt
 from .elementwise import softplus
-from .index import take_along_dim
+from .gather import take_along_dim
 from .reduce import logsumexp, mean, sum
 from .shape import flatten, permute, reshape
 

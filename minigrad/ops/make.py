@@ -4,7 +4,7 @@ from typing import Any
 
 from numpy import ndarray
 
-from ..backend import backend, gpu
+from ..backend import backend, detours, gpu
 from ..dtypes import promote, promote_float
 from ..errors import ShapeError
 from ..tape.function import Function
@@ -22,6 +22,7 @@ def lib(x):
 class Elementwise(Function):
     """An operation on broadcast operands; its message for shapes that do not fit."""
 
+    pointwise = True  # an element of the result is made of those at its place
     dtype_rule = staticmethod(promote)
 
     def check(self, *arrays):
@@ -42,7 +43,7 @@ def unary(name, formula, forward, backward, rule=promote_float, widens=False):
     """
     cls = _function(name, formula, forward, backward, rule)
     keep = cls.keep
-    on_gpu = _with_kernels(cls)
+    aside = _with_kernels(cls)
 
     def operation(input):
         # Function.__call__ unrolled for the plain case, a Variable whose dtype the result has. 0.84 us, where the
@@ -52,8 +53,8 @@ def unary(name, formula, forward, backward, rule=promote_float, widens=False):
         if not isinstance(input, Variable):
             return forward(cls(), input) if isinstance(input, ndarray) and input.dtype.kind == "f" else cls()(input)
         a, edge = input.data, None
-        if gpu and type(a) is gpu[0].array:
-            return on_gpu()(input)
+        if detours and isinstance(a, detours[0]):
+            return aside(a)(input)
         if input.tracked:
             edge = input.creator
             if edge is None:
@@ -74,42 +75,42 @@ def binary(name, formula, forward, backward, rule=promote, serves=()):
     cls = _function(name, formula, forward, backward, rule)
     cls.serves = dict(serves)
     keep = cls.keep
-    on_gpu = _along_memory(cls)
+    aside = _along_memory(cls)
 
-    def operation(a, b):
+    def operation(input, other):
         # As in `unary`: the plain case is a Variable with a Variable of its dtype, or with a number.
-        if not isinstance(a, Variable):
-            return cls()(a, b)
-        x, edge_a, edge_b = a.data, None, None
-        if gpu and type(x) is gpu[0].array:
-            return on_gpu()(a, b)
-        if a.tracked:
-            edge_a = a.creator
+        if not isinstance(input, Variable):
+            return cls()(input, other)
+        x, edge_a, edge_b = input.data, None, None
+        if detours and isinstance(x, detours[0]):
+            return aside(x)(input, other)
+        if input.tracked:
+            edge_a = input.creator
             if edge_a is None:
-                edge_a = a
+                edge_a = input
             elif edge_a.order < memory.last:
-                return cls()(a, b)
-        if isinstance(b, Variable):
-            z = b.data
+                return cls()(input, other)
+        if isinstance(other, Variable):
+            z = other.data
             if z.dtype is not x.dtype:
-                return cls()(a, b)
-            if b.tracked:
-                edge_b = b.creator
+                return cls()(input, other)
+            if other.tracked:
+                edge_b = other.creator
                 if edge_b is None:
-                    edge_b = b
+                    edge_b = other
                 elif edge_b.order < memory.last:
-                    return cls()(a, b)
-        elif type(b) is float or type(b) is int:
-            z = b
+                    return cls()(input, other)
+        elif type(other) is float or type(other) is int:
+            z = other
         else:
-            return cls()(a, b)
+            return cls()(input, other)
         node = cls()
         try:
             y = forward(node, x, z)
         except (ValueError, TypeError, MemoryError):
-            return cls()(a, b)  # which explains
+            return cls()(input, other)  # which explains
         if y.__class__ is not x.__class__ or y.dtype is not x.dtype:
-            return cls()(a, b)
+            return cls()(input, other)
         if (edge_a is not None or edge_b is not None) and recording.get():
             return _recorded(node, y, (edge_a, edge_b), keep((x, z, y)))
         return untracked(y)
@@ -138,7 +139,7 @@ def _function(name, formula, forward, backward, rule):
 
 
 def _with_kernels(cls):
-    """A function that gives a node of `cls` with the GPU's own kernels instead of its formulas, where there are any.
+    """`_aside`, with the GPU's own kernels instead of the formulas of `cls`, where there are any.
 
     A formula of three steps is three launches there, and three times the memory traffic. Under create_graph the
     formula is what is differentiated.
@@ -154,11 +155,11 @@ def _with_kernels(cls):
                 formula(self, gy, *saved) if isinstance(gy, Variable) else backward(gy, *saved)
             )
 
-    return _on_gpu(cls, changed)
+    return _aside(cls, changed)
 
 
 def _along_memory(cls):
-    """A function that gives a node of `cls` for the GPU, where the result of arrays that lie alike lies as they do.
+    """`_aside`, where on a GPU the result of arrays that lie alike lies as they do.
 
     The array library would lay it out in the order of its axes, and images would be copied by the next convolution.
     """
@@ -167,14 +168,16 @@ def _along_memory(cls):
         forward = cls.forward
         found.forward = lambda self, a, b: library.along_memory(lambda a, b: forward(self, a, b), a, b)
 
-    return _on_gpu(cls, changed)
+    return _aside(cls, changed)
 
 
-def _on_gpu(cls, change):
-    """A function that gives a node of the subclass of `cls` for the GPU, as `change` makes it."""
+def _aside(cls, change):
+    """A function that gives a node for the general way: of `cls`, or for an array on a GPU as `change` makes it."""
     made: dict = {}
 
-    def on_gpu():
+    def aside(array):
+        if not gpu or type(array) is not gpu[0].array:
+            return cls()  # there are observers
         library = gpu[0]
         if library not in made:
             found: Any = type(cls.__name__, (cls,), {"name": cls.name, "__doc__": cls.__doc__})
@@ -182,7 +185,7 @@ def _on_gpu(cls, change):
             made[library] = found
         return made[library]()
 
-    return on_gpu
+    return aside
 
 
 def _described(operation, name, formula):

@@ -6,7 +6,7 @@ from ..backend import backend, device_of, gpu, moved, together
 from ..dtypes import require_floats
 from ..errors import ShapeError
 from ..tape.function import Function, where_it_lies
-from ..tape.modes import regions
+from ..tape.modes import recomputing, regions
 from ..tape.variable import raw
 from .autocast import is_half, narrow, wide
 from .elementwise import sqrt
@@ -100,6 +100,7 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
         together("batch_norm", [raw(input), raw(running_mean), raw(running_var)])
         share = moved(share, device_of(raw(input))) if hasattr(share, "dtype") else share
     track = running_mean is not None and running_var is not None and (hasattr(share, "dtype") or share != 0)
+    track = track and not recomputing.get()  # a checkpoint has counted this batch before
     return Normalize((0, *range(2, input.ndim)), eps, observe if track else None)(input, w, b)
 
 

@@ -1,24 +1,24 @@
-"""Over axes: sums, means, variances, extremes, and where they are."""
+"""Over axes: sums, means, variances, products, and what is true.
+
+Beside it: extremes.py has the largest and smallest, sort.py the order, scan.py running sums, vector_norm.py lengths.
+"""
 
 import math
-from collections import namedtuple
 
 from ..backend import backend, computed
-from ..dtypes import float16, float32, int64, promote_float, require_floats
-from ..errors import IndexRangeError, ShapeError
+from ..dtypes import float16, float32, int64, promote_float, require_floats, uint8
 from ..tape.function import Function, where_it_lies
 from ..tape.modes import regions
 from ..tape.variable import Variable, raw
 from .autocast import wide
-from .choose import maximum, minimum, where
-from .elementwise import exp, sqrt
-from .index import take_along_dim
+from .choose import where
+from .elementwise import exp
 from .make import lib
-from .shape import axes_of, expand
+from .scan import others, to_dtype
+from .shape import axes_of, axis_of, expand
 
-__all__ = ["all", "amax", "amin", "any", "argmax", "argmin", "logsumexp", "max", "mean", "min", "std", "sum", "var"]
-
-Extremes = namedtuple("Extremes", "values indices")
+__all__ = ["sum", "mean", "var", "std", "var_mean", "std_mean", "nansum", "nanmean", "prod", "logsumexp"]
+__all__ += ["count_nonzero", "all", "any"]
 
 
 class Reduction(Function):
@@ -47,6 +47,14 @@ class Reduction(Function):
         return total(x, self.axes, None if x.dtype.kind == "f" else int64, self.keepdim)
 
 
+def over(name, x, dim):
+    """The axes that `dim` names, for a Reduction: an int or several, or all for None and ()."""
+    return axes_of(name, x, None if isinstance(dim, (tuple, list)) and not dim else dim)
+
+
+# --- sums and means ----------------------------------------------------------------------------------------------
+
+
 class Sum(Reduction):
     """y = the sum of x over axes."""
 
@@ -57,40 +65,196 @@ class Sum(Reduction):
         return self.stretch(gy)
 
 
+class NanSum(Reduction):
+    """y = the sum of x over axes, without NaN."""
+
+    def forward(self, x):
+        return self.total(backend[type(x)].select(x == x, x))
+
+    def backward(self, gy, x):
+        return self.spread(gy) * (x == x)
+
+
 class Mean(Reduction):
     """y = the mean of x over axes."""
 
     def forward(self, x):
         require_floats("mean", x)
-        self.n = x.size if self.axes is None else math.prod(x.shape[i] for i in self.axes)
-        return self.total(x) * (1.0 / self.n if self.n else math.nan)
+        n = x.size if self.axes is None else math.prod(x.shape[i] for i in self.axes)
+        self.share = 1.0 / n if n else math.nan
+        if x.dtype is float16:  # the sum may be too large for it, where the mean is not
+            return (self.total(x.astype(float32)) * self.share).astype(float16)
+        return self.total(x) * self.share
 
     def backward(self, gy):
-        return self.stretch(gy * (1.0 / self.n if self.n else math.nan))
+        return self.stretch(gy * self.share)
 
 
-class Amax(Reduction):
-    """y = the largest element over axes. Equal ones share the gradient."""
+def sum(input, dim=None, keepdim=False, *, dtype=None):
+    """The sum over `dim` (an axis, several, or None for all).
 
-    method = "max"
+    Args: keepdim - leave the axes at size 1.
+          dtype - convert input first. Without it bools and integers add up as int64.
+    """
+    if regions and dtype is None:
+        input = wide(input)
+    axes = None if dim is None or (isinstance(dim, (tuple, list)) and not dim) else axes_of("sum", input, dim)
+    return Sum(axes, keepdim)(input) if dtype is None else to_dtype(Sum(axes, keepdim)(input.astype(dtype)), dtype)
+
+
+def mean(input, dim=None, keepdim=False, *, dtype=None):
+    """The mean over `dim` (an axis, several, or None for all), of input converted to `dtype` first where it is given.
+
+    Raises: DTypeError for integers.
+    """
+    if regions and dtype is None:
+        input = wide(input)
+    axes = None if dim is None or (isinstance(dim, (tuple, list)) and not dim) else axes_of("mean", input, dim)
+    return Mean(axes, keepdim)(input if dtype is None else input.astype(dtype))
+
+
+def nansum(input, dim=None, keepdim=False, *, dtype=None):
+    """The sum over `dim` (an axis, several, or None for all) of what is not NaN. NaN gets no gradient."""
+    if input.dtype.kind != "f":
+        return sum(input, dim, keepdim, dtype=dtype)
+    return NanSum(over("nansum", input, dim), keepdim)(input if dtype is None else input.astype(dtype))
+
+
+@where_it_lies
+def nanmean(input, dim=None, keepdim=False, *, dtype=None):
+    """The mean over `dim` (an axis, several, or None for all) of what is not NaN; NaN where there is nothing else.
+
+    Raises: DTypeError for integers.
+    """
+    require_floats("nanmean", input)
+    total = nansum(input, dim, keepdim, dtype=float32 if input.dtype == float16 else dtype)
+    count = sum(input == input, dim, keepdim).astype(total.dtype)
+    return to_dtype(total / count, input.dtype if dtype is None else dtype)
+
+
+@where_it_lies
+def count_nonzero(input, dim=None):
+    """How many elements over `dim` (an axis, several, or None for all) are not 0, an int64. NaN counts."""
+    return Sum(over("count_nonzero", input, dim), False)(input != 0)
+
+
+# --- variances ---------------------------------------------------------------------------------------------------
+
+
+def unless_zero(g, y):
+    """g / y, and 0 where y is 0: of all the slopes that there are at such a kink, the one that PyTorch takes."""
+    zero = y == 0
+    return where(zero, 0.0, g / (y + zero))
+
+
+class Spread(Reduction):
+    """How far the elements over axes are from their mean; `correction` is taken from their number."""
+
+    def __init__(self, axes, keepdim, correction):
+        super().__init__(axes, keepdim)
+        self.correction = correction
+
+    def variance(self, x):
+        """The variance of x, in float32 at least."""
+        self.full = x.shape
+        n = math.prod(x.shape[i] for i in self.axes)
+        self.scale = 1.0 / (n - self.correction) if n > self.correction else math.inf
+        if x.dtype is float16:
+            x = x.astype(float32)
+        add = backend[type(x)].sum
+        x = x - add(x, self.axes, None, True) * (1.0 / n if n else math.nan)
+        x *= x
+        return add(x, self.axes, None, self.keepdim) * self.scale
+
+
+class Var(Spread):
+    """y = the sum of (x - mean)**2, divided by the number of elements less the correction."""
+
+    def forward(self, x):
+        return self.variance(x).astype(x.dtype, copy=False)
+
+    def backward(self, gy, x):
+        return self.spread(gy * (2 * self.scale)) * (x - mean(x, self.axes, True))
+
+
+class Std(Spread):
+    """y = the root of Var. The gradient of constant elements is 0, not NaN."""
+
+    def forward(self, x):
+        return lib(x).sqrt(self.variance(x)).astype(x.dtype, copy=False)
+
+    def backward(self, gy, x, y):
+        return self.spread(unless_zero(gy * self.scale, y)) * (x - mean(x, self.axes, True))
+
+
+def var(input, dim=None, unbiased=True, keepdim=False, *, correction=None):
+    """The variance over `dim` (None: of all): the squared distance from the mean, summed and divided by n - correction.
+
+    Where no n is left, NaN or infinite. `var(x, False)` is `var(x, unbiased=False)`.
+    Args:   unbiased - correction 1 if true, else 0; `correction`, where given, decides.
+    Raises: DTypeError for integers.
+    """
+    return _variance("var", Var, input, dim, unbiased, keepdim, correction)
+
+
+def std(input, dim=None, unbiased=True, keepdim=False, *, correction=None):
+    """The standard deviation over `dim`: the root of `var`, with its arguments."""
+    return _variance("std", Std, input, dim, unbiased, keepdim, correction)
+
+
+def _variance(name, kind, x, dim, unbiased, keepdim, correction):
+    require_floats(name, x)
+    if isinstance(dim, bool):
+        dim, unbiased = None, dim
+    if correction is None:
+        correction = 1 if unbiased else 0
+    return kind(over(name, x, dim), keepdim, correction)(wide(x) if regions else x)
+
+
+def var_mean(input, dim=None, unbiased=True, keepdim=False, *, correction=None):
+    """(the variance, the mean) over `dim`, with the arguments of `var`."""
+    variance = var(input, dim, unbiased, keepdim, correction=correction)
+    return variance, mean(input, None if isinstance(dim, bool) else dim, keepdim)
+
+
+def std_mean(input, dim=None, unbiased=True, keepdim=False, *, correction=None):
+    """(the standard deviation, the mean) over `dim`, with the arguments of `var`."""
+    deviation = std(input, dim, unbiased, keepdim, correction=correction)
+    return deviation, mean(input, None if isinstance(dim, bool) else dim, keepdim)
+
+
+# --- products, sums of exponentials ------------------------------------------------------------------------------
+
+
+class Prod(Reduction):
+    """y = the product of x along an axis."""
 
     def forward(self, x):
         self.full = x.shape
-        return getattr(x, self.method)(axis=self.axes, keepdims=self.keepdim)
+        dtype = (float32 if x.dtype is float16 else None) if x.dtype.kind == "f" else int64
+        y = x.prod(axis=self.axes[0], dtype=dtype, keepdims=self.keepdim)
+        return y.astype(float16) if x.dtype is float16 else y
 
-    def backward(self, gy, x, y):
-        mask = ((x == self.spread(y)) | (x != x)).astype(gy.dtype)  # NaN wins
-        return self.spread(gy) * (mask / mask.sum(axis=self.axes, keepdims=True))
-
-    def check(self, x):
-        if not x.size:
-            raise ShapeError(f"{self.name}: x {x.shape} has no elements over axes {self.axes}")
+    def backward(self, gy, x):
+        return self.spread(gy) * others(x, self.axes[0])
 
 
-class Amin(Amax):
-    """y = the smallest element over axes. Equal ones share the gradient."""
+def prod(input, dim=None, keepdim=False, *, dtype=None):
+    """The product along `dim`, or of all. Bools and integers multiply as int64 unless `dtype` says otherwise.
 
-    method = "min"
+    The gradient of an element is the product of the others: exact with zeros among them, to any order, and finite
+    for an element that is infinite, where PyTorch divides by it.
+    """
+    if regions and dtype is None:
+        input = wide(input)
+    x = to_dtype(input, dtype)
+    axis = None if dim is None else axis_of("prod", x, dim)
+    if axis is None or not x.ndim:
+        y = Prod((0,), False)(x.reshape(-1))
+        y = y.reshape((1,) * x.ndim) if keepdim else y
+    else:
+        y = Prod((axis,), keepdim)(x)
+    return to_dtype(y, dtype)
 
 
 class LogSumExp(Reduction):
@@ -112,132 +276,28 @@ class LogSumExp(Reduction):
         return self.spread(gy) * exp(x - self.spread(y))
 
 
-def sum(x, dim=None, keepdim=False, dtype=None):
-    """The sum over `dim` (an axis, several, or None for all).
-
-    Args: keepdim - leave the axes at size 1. dtype - convert x first. Bools and integers add up as int64.
-    """
-    if regions and dtype is None:
-        x = wide(x)
-    axes = None if dim is None or (isinstance(dim, tuple) and not dim) else axes_of("sum", x, dim)
-    return Sum(axes, keepdim)(x if dtype is None else x.astype(dtype))
-
-
-def mean(x, dim=None, keepdim=False, *, dtype=None):
-    """The mean over `dim` (an axis, several, or None for all), of x converted to `dtype` first where it is given.
-
-    Raises: DTypeError for integers.
-    """
-    if regions and dtype is None:
-        x = wide(x)
-    axes = None if dim is None or (isinstance(dim, tuple) and not dim) else axes_of("mean", x, dim)
-    return Mean(axes, keepdim)(x if dtype is None else x.astype(dtype))
-
-
-@where_it_lies
-def var(x, dim=None, unbiased=True, keepdim=False, *, correction=None):
-    """The variance over `dim`: the squared distance from the mean, summed and divided by n - correction.
-
-    Args: unbiased - correction 1 if true, else 0; `correction`, where given, decides.
-    """
-    require_floats("var", x)
+def logsumexp(input, dim, keepdim=False):
+    """log of the sum of e**input over `dim` (an axis, or several), without overflow."""
     if regions:
-        x = wide(x)
-    axes = axes_of("var", x, dim)
-    correction = correction if correction is not None else 1 if unbiased else 0
-    n = math.prod(x.shape[i] for i in axes)
-    centered = x - mean(x, axes, keepdim=True)
-    total = sum(centered * centered, axes, keepdim)
-    return total / (n - correction) if n > correction else total * math.nan
+        input = wide(input)
+    return LogSumExp(over("logsumexp", input, dim), keepdim)(input)
 
 
-@where_it_lies
-def std(x, dim=None, unbiased=True, keepdim=False, *, correction=None):
-    """The standard deviation over `dim`: the root of `var`."""
-    require_floats("std", x)
-    v = var(x, dim, unbiased, keepdim, correction=correction)
-    return where(v == 0, v, sqrt(where(v == 0, 1.0, v)))  # the gradient of constant elements is 0, not NaN
-
-
-def logsumexp(x, dim, keepdim=False):
-    """log of the sum of e**x over `dim`, without overflow."""
-    if regions:
-        x = wide(x)
-    return LogSumExp(axes_of("logsumexp", x, dim), keepdim)(x)
-
-
-def amax(x, dim=None, keepdim=False):
-    """The largest element over `dim`. Equal ones share the gradient."""
-    return Amax(axes_of("amax", x, dim), keepdim)(x)
-
-
-def amin(x, dim=None, keepdim=False):
-    """The smallest element over `dim`. Equal ones share the gradient."""
-    return Amin(axes_of("amin", x, dim), keepdim)(x)
-
-
-def max(x, dim=None, keepdim=False):
-    """The largest element of all; with an int `dim`, (values, indices) along it; with another Variable, `maximum`.
-
-    Without dim, equal elements share the gradient; along dim it goes to the element at `indices`. As in PyTorch.
-    """
-    return _extreme(x, dim, keepdim, amax, argmax, maximum)
-
-
-def min(x, dim=None, keepdim=False):
-    """The smallest element of all; with an int `dim`, (values, indices) along it; with another Variable, `minimum`."""
-    return _extreme(x, dim, keepdim, amin, argmin, minimum)
-
-
-def _extreme(x, dim, keepdim, over_all, where_is, between):
-    if dim is None:
-        return over_all(x)
-    if not isinstance(dim, int):
-        return between(x, dim)
-    if x.ndim == 0:
-        axes_of("max", x, dim)
-        return Extremes(over_all(x), where_is(x))
-    indices = where_is(x, dim, keepdim=True)
-    values = take_along_dim(x, indices, dim)
-    return Extremes(values, indices) if keepdim else Extremes(values.squeeze(dim), indices.squeeze(dim))
-
-
-def argmax(x, dim=None, keepdim=False):
-    """The index (int64) of the largest element along `dim`, or in the flattened x. The first of equal ones."""
-    return _arg("argmax", x, dim, keepdim)
-
-
-def argmin(x, dim=None, keepdim=False):
-    """The index (int64) of the smallest element along `dim`, or in the flattened x. The first of equal ones."""
-    return _arg("argmin", x, dim, keepdim)
-
-
-def _arg(name, x, dim, keepdim):
-    if dim is not None:
-        axes = axes_of(name, x, dim)
-        dim = axes[0] if axes else None
-    if raw(x).size == 0 and (dim is None or x.shape[dim] == 0):
-        raise IndexRangeError(f"{name}: x {x.shape} has no elements to choose from")
-
-    def index_of(array):
-        if dim is None:
-            index = getattr(array.reshape(-1), name)(axis=0)
-            return index.reshape((1,) * array.ndim) if keepdim else index
-        index = getattr(array, name)(axis=dim)
-        return lib(array).expand_dims(index, dim) if keepdim else index
-
-    index = computed(name, index_of, raw(x))
-    return Variable(index) if isinstance(x, Variable) else index
+# --- truth -------------------------------------------------------------------------------------------------------
 
 
 def _truth(name):
-    def operation(x, dim=None, keepdim=False):
-        axes = axes_of(name, x, dim)
-        y = computed(name, lambda array: getattr(array, name)(axis=axes, keepdims=keepdim), raw(x))
-        return Variable(y) if isinstance(x, Variable) else y
+    def operation(input, dim=None, keepdim=False):
+        axes = axes_of(name, input, dim)
+        y = computed(name, lambda array: getattr(array, name)(axis=axes, keepdims=keepdim), raw(input))
+        y = y.astype(uint8) if input.dtype == uint8 else y
+        return Variable(y) if isinstance(input, Variable) else y
 
     operation.__name__ = operation.__qualname__ = name
-    operation.__doc__ = f"True where {name} of the elements over `dim` (None: of all) are true or not 0. No gradient."
+    operation.__doc__ = (
+        f"True where {name} of the elements over `dim` (None: of all) are true or not 0. No gradient.\n\n"
+        "    Bools, but uint8 for uint8, as in PyTorch. Over no axes, `dim=()`, the truth of each element."
+    )
     return operation
 
 

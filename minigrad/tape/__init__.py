@@ -5,9 +5,14 @@
     y.backward()         # walks the nodes from y back to the leaves: x.grad is 6.0
 
 Read in this order: variable.py (what is computed with), function.py (an operation, and how it is recorded),
-engine.py (how gradients flow back). modes.py switches recording off and on; versions.py knows what was overwritten.
+engine.py (how gradients flow back), arrival.py (where they arrive). modes.py switches recording off and on; versions.py
+knows what was overwritten; observers.py, provenance.py and anomaly.py are for debugging, and off the straight way.
 """
 
+from .anomaly import detect_anomaly as detect_anomaly
+from .anomaly import is_anomaly_check_nan_enabled as is_anomaly_check_nan_enabled
+from .anomaly import is_anomaly_enabled as is_anomaly_enabled
+from .anomaly import set_detect_anomaly as set_detect_anomaly
 from .engine import backward as backward
 from .engine import grad as grad
 from .function import Function as Function

@@ -1,26 +1,28 @@
 """The engine: gradients flow from the outputs back to the leaves, node by node, in reverse order of creation."""
 
-import operator
-import sys
+from functools import partial
 from heapq import heapify, heappop, heappush
 
-import numpy as np
-
-from ..backend import backend, computed, device_of, gpu, many_gpus, moved, out_of_memory
+from ..backend import backend, computed, detours, device_of, gpu, many_gpus, moved, out_of_memory
 from ..errors import GraphError, ShapeError
-from .function import Alias, Function, Output, Partial
-from .modes import enable_grad, recording
-from .variable import Variable, as_array, raw, untracked
+from .arrival import accumulate, before_adding, follow, own, run_hooks, shared
+from .function import Alias, Output, Partial
+from .modes import recording
+from .observers import as_part_of, observing, tell
+from .provenance import called, note, places, saved_names, told
+from .variable import Variable, as_array
 from .versions import memory
 
 
-def walk(grads, create_graph, retain_graph, leads=None, goals=()):
+def walk(grads, create_graph, retain_graph, leads=None, goals=()):  # noqa: PLR0915 - a call per node would cost
     """The engine. `grads` maps edges to gradients: first those of the outputs, in the end those of the leaves.
 
     Nodes come up latest first, so that when one's turn comes, its gradient is complete.
     With `leads`, only edges in it are followed, and the gradients of the nodes in `goals` are returned too.
     """
-    several = bool(many_gpus)
+    observers = observing.get() if detours else ()
+    several, aside = bool(many_gpus), bool(many_gpus or observers)
+    step = partial(_observed, observers, create_graph) if observers else _replay if create_graph else None
     ready = [(-edge.order, edge) for edge in grads if edge.order]
     heapify(ready)
     found = {}
@@ -28,9 +30,9 @@ def walk(grads, create_graph, retain_graph, leads=None, goals=()):
         node = heappop(ready)[1]
         gy = grads.pop(node)
         if several:
-            _follow(gy)
+            follow(gy)
         if node.hooks is not None:
-            gy = _run_hooks(node, gy, create_graph)
+            gy = run_hooks(node, gy, create_graph)
         node.wants = wants = node.edges
         if leads is not None:
             if node in goals:
@@ -38,38 +40,44 @@ def walk(grads, create_graph, retain_graph, leads=None, goals=()):
             node.wants = wants = [edge if edge in leads else None for edge in wants]
             if not any(edge is not None for edge in wants):
                 continue
-        saved = node.saved
-        if saved is None or node.order < memory.last:
-            _check_saved(node)
-        gs = _replay(node, gy) if create_graph else node.backward(gy, *saved)
-        if type(gs) is not tuple:
-            gs = (gs,)
-        if len(gs) != len(wants):
-            raise GraphError(f"{node.name}.backward returned {len(gs)} gradients for {len(wants)} inputs")
-        for edge, g in zip(wants, gs):  # noqa: B905 - the lengths have just been compared; strict= is slower
-            if edge is None or g is None:
-                continue
-            try:
-                fits = g.shape == edge.shape and g.dtype is edge.dtype
-            except AttributeError:
-                raise GraphError(f"{node.name}.backward returned a {type(g).__name__}, expected an array") from None
-            if not fits:
-                g = _fit(g, edge, node)
-            if edge in grads:
-                if several:
-                    _follow(g)
-                grads[edge] = grads[edge] + g
-            else:
-                grads[edge] = g
-                if edge.order:
-                    heappush(ready, (-edge.order, edge))
+        try:
+            saved = node.saved
+            if saved is None or node.order < memory.last:
+                saved = _checked(node)
+            gs = node.backward(gy, *saved) if step is None else step(node, gy)
+            if type(gs) is not tuple:
+                gs = (gs,)
+            if len(gs) != len(wants):
+                raise GraphError(f"{node.name}.backward returned {len(gs)} gradients for {len(wants)} inputs")
+            for edge, g in zip(wants, gs):  # noqa: B905 - the lengths have just been compared; strict= is slower
+                if edge is None or g is None:
+                    continue
+                try:
+                    fits = g.shape == edge.shape and g.dtype is edge.dtype
+                except AttributeError:
+                    raise GraphError(f"{node.name}.backward returned a {type(g).__name__}, expected an array") from None
+                if not fits:
+                    g = _fit(whole := g, edge, node)
+                    if aside:
+                        tell(f"backward, summing what {node.name} returned to {edge.shape}", {"it": whole}, g, node)
+                if edge in grads:
+                    if aside:
+                        before_adding(grads[edge], g, edge)
+                    grads[edge] = grads[edge] + g
+                else:
+                    grads[edge] = g
+                    if edge.order:
+                        heappush(ready, (-edge.order, edge))
+        except Exception as error:
+            note(error, f"in the backward of {node.name}", called(node))
+            raise
         if not retain_graph:
             node.saved = None
     for leaf in grads:
         if leaf.hooks is not None:
             if several:
-                _follow(grads[leaf])
-            grads[leaf] = _run_hooks(leaf, grads[leaf], create_graph)
+                follow(grads[leaf])
+            grads[leaf] = run_hooks(leaf, grads[leaf], create_graph)
     return grads if leads is None else grads | found
 
 
@@ -86,14 +94,14 @@ def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=
     try:
         if inputs is None:
             found = _propagate("backward", [self], [gradient], retain_graph, create_graph)
-            _accumulate(found, create_graph)
+            accumulate(found, create_graph)
         else:
             inputs = _listed(inputs)
             if not inputs:
                 raise GraphError("backward: inputs is empty; leave it out to fill all leaves")
             found = _propagate("backward", [self], [gradient], retain_graph, create_graph, inputs)
             filled = {x for x in inputs if x.creator is not None and x.creator.retained is not None}  # on the way
-            _accumulate({x: found[x.edge] for x in inputs if x.edge in found and x not in filled}, create_graph)
+            accumulate({x: found[x.edge] for x in inputs if x.edge in found and x not in filled}, create_graph)
     finally:
         if here is not None:
             many_gpus[0].set_current(here)
@@ -124,9 +132,9 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
                 )
         if create_graph:
             return tuple(found.get(x.edge) for x in inputs)
-        shared = _shared(found)
+        others = shared(found)
         gs = [(x.edge, found.get(x.edge)) for x in inputs]
-        return tuple(g if g is None else Variable(_own(g) if e in shared else g) for e, g in gs)
+        return tuple(g if g is None else Variable(own(g) if e in others else g) for e, g in gs)
     finally:
         if here is not None:  # the walk goes where the gradients lie
             many_gpus[0].set_current(here)
@@ -146,8 +154,10 @@ def _propagate(caller, outputs, gradients, retain_graph, create_graph, targets=N
                 "or it was computed under no_grad"
             )
         g, edge = _seed(caller, y, g, create_graph), y.edge
+        if detours:
+            tell(caller, {"the gradient to begin with": g}, g)
         if many_gpus:
-            _follow(g)
+            follow(g)
         grads[edge] = grads[edge] + g if edge in grads else g
     retain_graph = create_graph if retain_graph is None else retain_graph
     goals: set = set()
@@ -163,7 +173,9 @@ def _propagate(caller, outputs, gradients, retain_graph, create_graph, targets=N
     try:
         return walk(grads, create_graph, retain_graph, leads, goals)
     except MemoryError as error:
-        raise out_of_memory(caller, [y.data for y in outputs], error) from None
+        explained = out_of_memory(caller, [y.data for y in outputs], error)
+        explained.__notes__ = getattr(error, "__notes__", [])
+        raise explained from None
     finally:
         recording.reset(mode)
 
@@ -177,7 +189,7 @@ def _seed(caller, y, g, create_graph):
                 "reduce it, as in loss.mean(), or give `gradient`, an array of its shape"
             )
         if many_gpus:
-            _follow(y.data)
+            follow(y.data)
         g = backend[type(y.data)].xp.array(1, y.dtype).reshape(y.shape)
     elif create_graph and isinstance(g, Variable) and g.dtype == y.dtype and (g.ndim or g.tracked or not gpu):
         g = g if g.shape == y.shape else _misfit(caller, g, y)
@@ -197,20 +209,6 @@ def _in_dtype_of(g, y):
 
 def _misfit(caller, g, y):
     raise ShapeError(f"{caller}: the output has shape {y.shape}, so its gradient must too, and it has {g.shape}")
-
-
-def _follow(g):
-    """Make the GPU on which the gradient `g` lies the current one."""
-    g = raw(next(iter(g.parts.values())) if isinstance(g, Partial) else g)
-    if type(g) is many_gpus[0].array:
-        many_gpus[0].follow(g)
-
-
-def _own(g):
-    """A copy of the gradient `g` where it lies."""
-    if many_gpus:
-        _follow(g)
-    return g.copy()
 
 
 def _leading_to(goals, starts):
@@ -241,39 +239,37 @@ def _fit(g, edge, node):
     return g if g.dtype == edge.dtype else g.astype(edge.dtype)
 
 
-def _check_saved(node):
-    """Refuse a node whose saved values are gone or have been overwritten."""
+def _checked(node):
+    """What `node` saved. Raises: GraphError where that is gone or has been overwritten."""
+    if node.saved is None and node.recall is not None:
+        node.saved = node.recall()
+        node.recall = None
     if node.saved is None:
         raise GraphError(
             f"backward: the values that {node.name} saved were freed by an earlier backward through it; "
-            "compute the loss anew, or pass retain_graph=True the first time"
+            f"compute the loss anew, or pass retain_graph=True the first time; {called(node)}"
         )
-    for place, saved in zip(_places(node), node.saved, strict=True):
+    for i, (place, saved) in enumerate(zip(places(node), node.saved, strict=True)):
         served = node.serves.get(place)
         if served is not None and node.edges[served] is None:
             continue  # nobody will ask for the gradient that needs it
         for array in saved if type(saved) is tuple else (saved,):
             if hasattr(array, "base") and memory.stamp(array) > node.order:
+                line, name = memory.place(array), saved_names(node)[i]
                 raise GraphError(
-                    f"backward: a value {array.shape} that {node.name} saved for its gradient has been overwritten in "
-                    "place since; write out of place (y = x + 1), or overwrite a clone()"
+                    f"backward: a value {array.shape} that {node.name} saved for its gradient, {name}, has been "
+                    f"overwritten in place since{f' at {told(line)}' if line else ''}; write out of place (y = x + 1), "
+                    f"or overwrite a clone(); {called(node)}"
                 )
+    return node.saved
 
 
-def _run_hooks(place, gy, create_graph):
-    """Call the hooks of a node or leaf with its complete gradient; fill a retained grad."""
-    g = gy if create_graph else Variable(gy)
-    for hook in list(place.hooks.values()):
-        result = hook(g)
-        if result is not None:
-            g = result if isinstance(result, Variable) else Variable(result)
-            if g.shape != place.shape:
-                raise ShapeError(f"hook: returned shape {g.shape} for a gradient of shape {place.shape}")
-            g = g if g.dtype == place.dtype else g.astype(place.dtype)
-    variable = place.retained() if isinstance(place, Function) and place.retained is not None else None
-    if variable is not None:
-        _accumulate({variable: g if create_graph else g.data}, create_graph)
-    return g if create_graph else g.data
+def _observed(observers, create_graph, node, gy):
+    """What `node` makes of `gy`, before the eyes of observers."""
+    gs = as_part_of(node, _replay, node, gy) if create_graph else as_part_of(node, node.backward, gy, *node.saved)
+    for observer in observers:
+        observer.returned(node, gy, gs)
+    return gs
 
 
 # --- create_graph: the same formulas on Variables ----------------------------------------------------------------
@@ -283,15 +279,10 @@ def _replay(node, gy):
     """`backward` on Variables, tied to the graph as the saved arrays were."""
     if node.definition is not None:
         return _differentiate_definition(node, gy)
-    gs = node.backward(gy, *(_revive(node, i, a) for i, a in zip(_places(node), node.saved, strict=True)))
+    gs = node.backward(gy, *(_revive(node, i, a) for i, a in zip(places(node), node.saved, strict=True)))
     # A formula may leave the tape for constants; the gradient is a Variable all the same.
     gs = gs if type(gs) is tuple else (gs,)
     return tuple(Variable(g) if hasattr(g, "dtype") and not isinstance(g, (Variable, Partial)) else g for g in gs)
-
-
-def _places(node):
-    """What each of the saved arrays was: input number 0, 1, ..., or the output (-1)."""
-    return [*node.needs, *(() if node.needs_rest is None else range(node.needs_rest, len(node.edges)))]
 
 
 def _revive(node, place, array):
@@ -316,48 +307,10 @@ def _on(edge, array):
 
 def _differentiate_definition(node, gy):
     """The gradients of a fused operation's definition at its saved inputs, recorded."""
-    places = _places(node)
-    inputs = [_revive(node, i, node.saved[places.index(i)]) for i in range(len(node.edges))]
+    stood = places(node)
+    inputs = [_revive(node, i, node.saved[stood.index(i)]) for i in range(len(node.edges))]
     # Each behind an Alias: where one input was computed from another, that share is not this node's to pass on.
     inputs = [Alias()(x) if isinstance(x, Variable) else x for x in inputs]
     wanted = [x for x, want in zip(inputs, node.wants, strict=True) if want is not None]
     gs = iter(grad(node.definition(*inputs), wanted, gy, create_graph=True, allow_unused=True))
     return tuple(None if want is None else next(gs) for want in node.wants)
-
-
-# --- where gradients end up --------------------------------------------------------------------------------------
-
-
-def _accumulate(grads, create_graph):
-    """Add each gradient to its Variable's `grad`."""
-    shared = () if create_graph else _shared(grads)
-    for x, g in grads.items():
-        if not x.tracked:  # a leaf that was switched off after its use
-            continue
-        if many_gpus:
-            _follow(g)
-        if create_graph:
-            x.grad = g.clone() if x.grad is None else x.grad + g
-        elif x.grad is None:
-            x.grad = untracked(g.copy() if x in shared else as_array(g) if isinstance(g, np.generic) else g)
-        elif x.grad.tracked:
-            with enable_grad():
-                x.grad = x.grad + g
-        elif backend[type(g)].is_writable(x.grad.data):
-            computed("backward (grad += ...)", operator.iadd, x.grad.data, g)
-            memory.overwritten(x.grad.data)
-        else:
-            x.grad = Variable(x.grad.data + g)
-
-
-def _holders(grads):
-    return {x: sys.getrefcount(g) for x, g in grads.items()}
-
-
-_ALONE = _holders({0: np.zeros(1)})[0]  # what the count is where only the dictionary holds the array
-
-
-def _shared(grads):
-    """The keys of gradients that somebody else looks at too. Users and optimizers write into gradients."""
-    counts = _holders(grads)
-    return {x for x, g in grads.items() if counts[x] > _ALONE or getattr(g, "base", None) is not None}

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import around, backend, gpu, many_gpus, numbers_beside, out_of_memory, together
+from ..backend import HERE, around, backend, detours, gpu, many_gpus, numbers_beside, out_of_memory, together
 from ..dtypes import cast
 from ..errors import GraphError, MinigradError
 from .modes import recording
+from .observers import as_part_of, observing
 from .variable import Variable, as_array, new, raw
 from .versions import memory, tick
 
@@ -79,9 +80,12 @@ class Function:
     edges: Any = None  # per input: the node that made it, the leaf Variable, or None for a constant
     wants: Any = None  # the edges whose gradient is wanted in this walk
     saved: Any = None  # the arrays that backward names, in its order; None before and after use
+    recall: Any = None  # where a checkpoint dropped them: the function that gives them back, once
     order = 0  # birth
     hooks: Any = None
     retained: Any = None  # a weak reference to the Variable whose grad is filled on the way
+    called_at: Any = None  # the user's line, where that is known: see provenance.py
+    first_leaf: Any = None  # where the chain of first inputs begins, once that was asked: see writing.py
 
     needs: tuple[int, ...] = ()  # what backward names, as positions in (*inputs, *residuals, y)
     needs_rest = None  # first position of forward's *arrays, if backward names them too
@@ -148,8 +152,8 @@ class Function:
                 arrays.append(x)
                 edges.append(None)
         try:
-            if gpu:
-                y, arrays = self._run_there(arrays, edges)
+            if detours:
+                y, arrays = self._run_aside(arrays, edges)
             else:
                 if self.dtype_rule is not None:
                     arrays = self.promoted(arrays)
@@ -184,13 +188,18 @@ class Function:
             out.tracked = False
         return out
 
-    def _run_there(self, arrays, edges):
-        """(forward's result, its operands), on the device where they lie."""
-        arrays = numbers_beside(arrays, edges)
-        with together(self.name, arrays):
+    def _run_aside(self, arrays, edges):
+        """(forward's result, its operands), on the device where they lie, and before the eyes of observers."""
+        observers = observing.get()
+        if gpu:
+            arrays = numbers_beside(arrays, edges)
+        with together(self.name, arrays) if gpu else HERE:
             if self.dtype_rule is not None:
                 arrays = self.promoted(arrays)
-            return self.forward(*arrays), arrays
+            y = as_part_of(self, self.forward, *arrays) if observers else self.forward(*arrays)
+        for observer in observers:
+            observer.ran(self, arrays, edges, y)
+        return y, arrays
 
     def _refuse_reuse(self):
         raise GraphError(f"{self.name}: this {type(self).__name__} has run already; an instance is one node")
@@ -245,11 +254,11 @@ def where_it_lies(operation):
     """`operation`, made of several that also compute with plain arrays, on the device of its first argument."""
 
     @functools.wraps(operation)
-    def placed(input, *args, **options):
+    def placed(*args, **options):
         if not many_gpus:
-            return operation(input, *args, **options)
-        with around(raw(input)):
-            return operation(input, *args, **options)
+            return operation(*args, **options)
+        with around(raw(args[0] if args else next(iter(options.values())))):
+            return operation(*args, **options)
 
     return placed
 
@@ -270,6 +279,7 @@ class Alias(Function):
         node.edges = [edge]
         node.order, node.saved = tick(), []
         node.shape, node.dtype = like.shape, like.dtype
+        node.called_at = getattr(edge, "called_at", None)
         return node
 
 

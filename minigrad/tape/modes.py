@@ -8,6 +8,8 @@ from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 recording: ContextVar[bool] = ContextVar("recording", default=True)
+# True while a checkpoint computes for the second time: what counts how often it ran, as batch norm does, looks away.
+recomputing: ContextVar[bool] = ContextVar("recomputing", default=False)
 _left: ContextVar[tuple[bool, ...]] = ContextVar("left", default=())  # the modes to come back to, innermost last
 
 

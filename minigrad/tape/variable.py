@@ -74,7 +74,7 @@ class Variable:
             raise GraphError("retain_grad: this Variable does not require grad")
         if self.creator is not None:
             self.creator.retained = weakref.ref(self)
-            self.creator.hooks = self.creator.hooks or {}
+            self.creator.hooks = self.creator.hooks or Hooks()
 
     def register_hook(self, hook):
         """Call `hook(grad)` when the gradient here is complete; what it returns, unless None, takes its place.
@@ -85,8 +85,27 @@ class Variable:
         if not self.tracked:
             raise GraphError("register_hook: this Variable does not require grad, so no gradient comes by")
         if self.edge.hooks is None:
-            self.edge.hooks = {}
+            self.edge.hooks = Hooks()
         return HookHandle(self.edge.hooks, hook)
+
+    def register_post_accumulate_grad_hook(self, hook):
+        """Call `hook(self)` at the end of each backward that has added to the `grad` of this leaf.
+
+        All leaves have their gradients by then. For an optimizer in backward: step, and set `grad` to None.
+
+        Args:    hook - function of this Variable; what it returns is ignored.
+        Returns: a handle whose `remove()` takes the hook off.
+        Raises:  GraphError for what is no leaf that requires grad.
+        """
+        if not self.tracked or self.creator is not None:
+            raise GraphError(
+                "register_post_accumulate_grad_hook: only a leaf that requires grad has a gradient added; "
+                "for other Variables write x.register_hook(hook)"
+            )
+        if self.hooks is None:
+            self.hooks = Hooks()
+        Hooks.late = True
+        return HookHandle(self.hooks.accumulated, hook)
 
     __hash__ = object.__hash__  # by identity: == compares elements
 
@@ -109,8 +128,19 @@ class Variable:
         __radd__ = __rsub__ = __rmul__ = __rtruediv__ = __rfloordiv__ = __rmod__ = __rpow__ = __rmatmul__ = __add__
         __iadd__ = __isub__ = __imul__ = __itruediv__ = __ipow__ = __add__
         __and__ = __or__ = __xor__ = __rand__ = __ror__ = __rxor__ = __add__
+        __lshift__ = __rshift__ = __rlshift__ = __rrshift__ = __add__
         __lt__ = __le__ = __gt__ = __ge__ = __add__
         __eq__ = __ne__ = __add__  # type: ignore[assignment]
+
+
+class Hooks(dict):
+    """The hooks of a node or leaf by number, in their order; apart, those of a leaf that wait for its `grad`."""
+
+    late = False  # whether anybody has ever registered one of the latter: a backward asks this once, not each leaf
+
+    def __init__(self):
+        super().__init__()
+        self.accumulated: dict = {}
 
 
 class HookHandle:

@@ -1,11 +1,13 @@
 """Writing in place: `x[i] = v` and the methods with a trailing underscore. The write is one more node of the tape."""
 
 import sys
+import weakref
 
-from ..backend import around, backend, computed
+from ..backend import around, backend, computed, detours
 from ..errors import DTypeError, GraphError, ShapeError
 from .function import Alias, Function
 from .modes import recording
+from .observers import observing, tell
 from .variable import Variable
 from .versions import memory, owner_of, tick
 
@@ -54,6 +56,8 @@ def assign(caller, array, values, index=...):
     def put(array, values):
         array[index] = values
 
+    if detours and observing.get() and array.dtype != values.dtype:
+        tell(f"{caller}, converting to {array.dtype},", {"the value": values}, values.astype(array.dtype))
     computed(caller, put, array, values)
 
 
@@ -94,11 +98,9 @@ def wrote(x):
 
 def _refuse(caller, x):
     """Refuse a recorded write into x where some Variable would be left with a wrong history."""
-    edge = x.edge
-    while isinstance(edge, Function) and edge.edges and edge.edges[0] is not None:
-        edge = edge.edges[0]
-    if x.tracked and isinstance(edge, Variable) and owner_of(edge.data) is owner_of(x.data):
-        what = "a leaf that requires grad" if edge is x else "a view of a leaf that requires grad"
+    leaf = _first_leaf(x.edge) if x.tracked else None
+    if leaf is not None and owner_of(leaf.data) is owner_of(x.data):
+        what = "a leaf that requires grad" if leaf is x else "a view of a leaf that requires grad"
         raise GraphError(
             f"{caller}: {what} cannot be changed in place while operations are recorded; "
             "wrap the write in `with mg.no_grad():`, or write y = x + 1"
@@ -108,6 +110,25 @@ def _refuse(caller, x):
             f"{caller}: other Variables or arrays look at the memory of x, as views do, and they would not know of "
             "this recorded write; write into x = x.clone()"
         )
+
+
+def _first_leaf(edge):
+    """The leaf where the chain of first inputs behind `edge` begins, or None.
+
+    Each node keeps the answer: writing n times into x walks past each node once, not n times.
+    """
+    passed = []
+    while isinstance(edge, Function) and edge.first_leaf is None:
+        passed.append(edge)
+        edge = edge.edges[0] if edge.edges else None
+    found = edge.first_leaf if isinstance(edge, Function) else _nothing if edge is None else weakref.ref(edge)
+    for node in passed:
+        node.first_leaf = found
+    return found()
+
+
+def _nothing():
+    return None
 
 
 def _holders(x):

@@ -7,7 +7,7 @@ from types import ModuleType
 
 import numpy as np
 
-from . import functions, generators, kernels, lanes, memory, records, snapshot, special, ufuncs
+from . import functions, generators, kernels, lanes, memory, records, snapshot, solvers, special, ufuncs
 from .array import ndarray
 
 LINALG = {"COMPUTE_TYPE_TBD": -1, "COMPUTE_TYPE_DEFAULT": 0, "COMPUTE_TYPE_PEDANTIC": 1, "COMPUTE_TYPE_FP16": 2,
@@ -91,6 +91,7 @@ CUPY = {
 CUPYX = {
     "empty_like_pinned": memory.empty_like_pinned,
     "empty_pinned": memory.empty_pinned,
+    "errstate": solvers.errstate,
     "scatter_add": _scatter("add"),
     "scatter_max": _scatter("maximum"),
     "scatter_min": _scatter("minimum"),
@@ -117,7 +118,7 @@ def _build():
         "cupy.cuda.stream": {name: CUDA[name] for name in ("Event", "Stream", "get_current_stream")},
         "cupy.lib": {},
         "cupy.lib.stride_tricks": special.FUNCTIONS["cupy.lib.stride_tricks"],
-        "cupy.linalg": linalg | {"matmul": ufuncs.TABLE["matmul"]},
+        "cupy.linalg": linalg | solvers.LINALG | {"matmul": ufuncs.TABLE["matmul"]},
         "cupy.random": generators.NAMES,
         "cupyx": CUPYX,
         "cupyx.scipy": {},

@@ -168,6 +168,14 @@ inline float __saturatef(float x) { return x > 0 ? (x < 1 ? x : 1) : 0; }
 inline float __frcp_rn(float x) { return 1 / x; }
 inline float __fsqrt_rn(float x) { return sqrtf(x); }
 inline float normcdff(float x) { return 0.5f * erfcf(-0.70710678118654752440f * x); }
+inline double erfinv(double y) {  // Newton's steps from Winitzki's guess; erfc keeps the digits near 1
+    const double a = std::fabs(y), w = -log((1 - a) * (1 + a)), b = 4.330746750799873 - w / 2;  // 2 / (pi 0.147)
+    if (!(a < 1)) return a == 1 ? copysign(INFINITY, y) : NAN;
+    double x = sqrt(sqrt(b * b + w / 0.147) - b);
+    for (int i = 0; i < 4; i++) x -= (a < 0.5 ? erf(x) - a : 1 - a - erfc(x)) * 0.886226925452758 * exp(x * x);
+    return copysign(x, y);
+}
+inline float erfinv(float y) { return float(erfinv(double(y))); }
 inline double normcdf(double x) { return 0.5 * erfc(-0.70710678118654752440 * x); }
 
 inline unsigned __umulhi(unsigned x, unsigned y) { return uint64_t(x) * y >> 32; }

@@ -4,8 +4,8 @@
 of integers and bools are handed on without a gradient. Values are drawn so that kinks and ties keep their distance.
 """
 
-from . import elementwise, index, linalg, nn, reduce, shape, windows
+from . import elementwise, index, linalg, nn, order, reduce, shape, windows
 from .row import Row as Row
 from .row import distinct as distinct
 
-ROWS = [row for family in (elementwise, reduce, shape, index, linalg, windows, nn) for row in family.ROWS]
+ROWS = [row for family in (elementwise, reduce, order, shape, index, linalg, windows, nn) for row in family.ROWS]

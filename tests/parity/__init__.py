@@ -7,9 +7,9 @@ bring ARRAYS of its own.
 
 import pytest
 
-from . import basics
+from . import basics, elementwise, index, linalg, reduce, shape
 
-FAMILIES = [basics]
+FAMILIES = [basics, reduce, elementwise, index, shape, linalg]
 
 
 def calls_of(kind):

@@ -31,6 +31,7 @@ SOURCES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         FLOATS,
     ),
     "index": (("add_rows",), FLOATS),
+    "scatter": (("multiply", "maximum", "minimum"), (*FLOATS, "long long")),
     "random": (("dropout_mask",), FLOATS),
     "multi": (("sgd", "adam", "adagrad", "rmsprop", "sum_of_squares", "max_abs", "scale", "unscale"), FLOATS),
 }

@@ -33,6 +33,8 @@ ELEMENTWISE = {
     "tanh": Fused("tanh(x)", "y", "gy * (A(1) - y * y)"),
     "sigmoid": Fused(_SIGMOID, "y", "gy * (A(1) - y) * y"),
     "erf": Fused("erf(x)", "x", "gy * A(1.1283791670955126) * exp(-(x * x))"),  # 2 / sqrt(pi)
+    "erfc": Fused("erfc(x)", "x", "-(gy * A(1.1283791670955126) * exp(-(x * x)))"),
+    "erfinv": Fused("erfinv(x)", "y", "gy * A(0.886226925452758) * exp(y * y)"),  # sqrt(pi) / 2
     "softplus": Fused("(x > 0 || x != x ? x : A(0)) + log1p(exp(-fabs(x)))", "x", f"gy * ({_SIGMOID})"),
     "abs": Fused("x < 0 ? -x : x + A(0)", "x", "x > 0 ? gy : x < 0 ? -gy : gy * A(0)"),
     "relu": Fused("x > 0 || x != x ? x : A(0)", "y", "y != 0 ? gy : A(0)"),
@@ -83,3 +85,8 @@ def kernels() -> dict:
         )
         for name, (forward, saved, backward, number) in ELEMENTWISE.items()
     }
+
+
+def forward(name):
+    """A method of the backend: the kernel of an operation, for arrays."""
+    return lambda self, x: self.elementwise[name][0](x)

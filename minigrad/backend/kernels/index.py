@@ -16,6 +16,11 @@ def add_at(self, x, index, values):
     xp = self.xp
     rows = index[0] if isinstance(index, tuple) and len(index) == 1 else index
     rows_only = hasattr(rows, "dtype") and rows.dtype.kind in "iu" and x.ndim and x.flags.c_contiguous
+    if x.dtype.kind != "f" and x.dtype.itemsize < 4:  # to which CuPy does not add
+        total = x.astype(np.int64)
+        xp.add.at(total, index, xp.asarray(values, np.int64))
+        x[...] = total
+        return
     if not rows_only or x.dtype.char not in "efd":
         xp.add.at(x, index, values)
         return
