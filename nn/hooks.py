@@ -18,7 +18,7 @@ from ..tape import Function, Variable, is_grad_enabled, raw
 from ..tape.function import Output
 from ..tape.variable import HookHandle
 from ..tape.versions import memory, tick
-from ..tape.writing import _first_leaf as first_leaf_behind
+from ..tape.writing import first_leaf_of
 
 _PRE_FORWARD, _FORWARD, _PRE_BACKWARD, _BACKWARD = "pre_forward", "forward", "pre_backward", "backward"
 
@@ -174,7 +174,7 @@ class Boundary(Function):
         ys = [Variable(array) for array in arrays]
         for i, (x, y) in enumerate(zip(xs, ys, strict=True)):
             y.creator, y.tracked = Output(node, i, arrays), True
-            leaf = first_leaf_behind(x.edge)  # a write into y asks for that of its own x
+            leaf = first_leaf_of(x.edge)  # a write into y asks for that of its own x
             y.creator.first_leaf = weakref.ref(leaf) if leaf is not None else _no_leaf
         return ys
 

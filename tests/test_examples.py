@@ -359,7 +359,15 @@ def test_the_check_of_documents_can_fail():
 
 def test_names_in_the_table_of_the_readme_exist():
     table = re.search(r"\| area \| names \|.*?\n\n", (ROOT / "README.md").read_text(), re.DOTALL)[0]
-    places = {"nn": nn, "F": functional, "optim": optim, "data": data, "testing": mg.testing, "linalg": mg.linalg}
+    places = {
+        "nn": nn,
+        "F": functional,
+        "optim": optim,
+        "data": data,
+        "testing": mg.testing,
+        "linalg": mg.linalg,
+        "func": mg.func,
+    }
     names = re.findall(r"`([A-Za-z_0-9.]+)`", table)
     assert len(names) > 60
     others = {"create_graph", "retain_grad", "state_dict", ".npz", ".safetensors"}

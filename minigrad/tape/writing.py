@@ -98,7 +98,7 @@ def wrote(x):
 
 def _refuse(caller, x):
     """Refuse a recorded write into x where some Variable would be left with a wrong history."""
-    leaf = _first_leaf(x.edge) if x.tracked else None
+    leaf = first_leaf_of(x.edge) if x.tracked else None
     if leaf is not None and owner_of(leaf.data) is owner_of(x.data):
         what = "a leaf that requires grad" if leaf is x else "a view of a leaf that requires grad"
         raise GraphError(
@@ -112,7 +112,7 @@ def _refuse(caller, x):
         )
 
 
-def _first_leaf(edge):
+def first_leaf_of(edge):
     """The leaf where the chain of first inputs behind `edge` begins, or None.
 
     Each node keeps the answer: writing n times into x walks past each node once, not n times.
