@@ -436,7 +436,7 @@ def _into_views(n):
 
 @pytest.mark.parametrize("write", [_again_and_again, _into_copies, _into_views])
 def test_the_search_for_a_leaf_passes_each_node_once(write):
-    few, many = (lines_run(writing._first_leaf, partial(write, n)) for n in (50, 100))
+    few, many = (lines_run(writing.first_leaf_of, partial(write, n)) for n in (50, 100))
     assert few > 0 and many < 2.1 * few
 
 
