@@ -44,8 +44,12 @@ def test_settings_do_not_leak_from_test_to_test(pytester, monkeypatch):
     outcomes = result.parseoutcomes()
     assert outcomes["errors"] == 2 and "failed" not in outcomes
     assert outcomes["passed"] + outcomes.get("skipped", 0) == 5
-    result.stdout.fnmatch_lines(["*the test left (grad mode, default dtype) as (True, dtype('float64'))"])
-    result.stdout.fnmatch_lines(["*the test left (grad mode, default dtype) as (False, dtype('float32'))"])
+    result.stdout.fnmatch_lines(
+        ["*the test left (grad mode, default dtype, anomaly mode) as (True, dtype('float64'), False)"]
+    )
+    result.stdout.fnmatch_lines(
+        ["*the test left (grad mode, default dtype, anomaly mode) as (False, dtype('float32'), False)"]
+    )
 
 
 def test_unknown_marks_are_refused(pytester):

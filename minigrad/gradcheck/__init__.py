@@ -37,12 +37,16 @@ def gradcheck(fn, *inputs, order=1, mode="probe", probes=2, variants=True, allow
              allow_zero - a function whose gradient is zero everywhere is right; otherwise that shows nothing.
              seed - of weights and directions. kwargs - keyword arguments of fn.
     Returns: Report: "right" (true), "wrong" or "inconclusive" (false) with the reason.
-    Raises:  GraphError if nothing requires grad; ValueError for an unknown mode. What fn itself raises comes through.
+    Raises:  GraphError if nothing requires grad; ValueError for an unknown mode, or no order or probes; TypeError if
+             fn cannot be called. What fn itself raises comes through.
     """
     if mode not in MODES:
         raise ValueError(f"gradcheck: mode must be one of {', '.join(MODES)}, got {mode!r}")
-    if order < 1:
-        raise ValueError(f"gradcheck: order must be at least 1, got {order}")
+    for name, count in (("order", order), ("probes", probes)):
+        if not isinstance(count, int) or count < 1:
+            raise ValueError(f"gradcheck: {name} must be an int of at least 1, got {count!r}")
+    if not callable(fn):
+        raise TypeError(f"gradcheck: expected a function or module and its inputs, got {type(fn).__name__}")
     return check(fn, inputs, kwargs or {}, order, mode, probes, variants, allow_zero, np.random.default_rng(seed))
 
 

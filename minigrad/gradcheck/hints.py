@@ -14,10 +14,10 @@ def hint(finding, gradient, shapes) -> str:
     a, n = finding.analytic, finding.numeric
     if not np.isfinite(a):
         return "it is not finite"
-    if _near(a, -n):
-        return "the sign is wrong"
     if a == 0:
         return "it is zero: detached, or a term left out"
+    if _near(a, -n):
+        return "the sign is wrong"
     return _transposition(finding, gradient) or _reduction(finding, shapes) or _factor(a, n)
 
 
@@ -32,6 +32,8 @@ def _factor(a, n):
 def _transposition(finding, gradient):
     *lead, i, j = finding.index if len(finding.index) > 1 else (0, 0)
     if i == j or gradient.shape[-1] != gradient.shape[-2] or not _near(gradient[(*lead, j, i)], finding.numeric):
+        return ""
+    if not _near(finding.analytic, finding.opposite):
         return ""
     return "the element opposite of the diagonal has this value: transposed"
 
@@ -53,6 +55,6 @@ def _reduction(finding, shapes):
             where = f"axis {axis} of output {number} {shape}"
             if _near(finding.analytic, slices[0]) or _near(finding.analytic, slices[-1]):
                 return f"it is the part of one index along {where}: a sum over that axis is missing"
-            if _near(finding.analytic, finding.numeric / n):
+            if n > 2 and _near(finding.analytic, finding.numeric / n):
                 return f"it is 1/{n} of what it should be, and {where} has {n} elements: a mean for a sum"
     return ""

@@ -1,7 +1,9 @@
 """What a function is computed from: the leaves of its tape and how they are called, containers, modules it uses."""
 
-import inspect
+import dis
+import functools
 from dataclasses import dataclass, field
+from types import CodeType, FunctionType, MethodType, ModuleType
 
 import numpy as np
 
@@ -10,6 +12,8 @@ from ..containers import leaves, paths, rebuilt
 from ..tape import Variable, raw
 
 DOUBLE = np.dtype("float64")
+MANY = 1000  # objects that are looked through, and elements of a container
+_LIBRARIES = {"minigrad", "numpy", "cupy", "torch", "builtins", "pytest", "_pytest"}  # what is theirs is no user's
 
 
 @dataclass(eq=False)
@@ -75,16 +79,62 @@ def is_module(x):
     return hasattr(x, "named_parameters") and hasattr(x, "named_buffers")
 
 
-def captured(fn):
-    """Pairs (name, value) of what `fn` uses without being given it."""
-    if hasattr(fn, "__self__"):
-        yield "self", fn.__self__
-    try:
-        used = inspect.getclosurevars(inspect.unwrap(fn))
-    except TypeError:  # no function of Python's: an object with __call__, or partial(...)
+def captured(fn, given=()):
+    """Pairs (name, value) of the modules and Variables that `fn` uses, by whatever way it holds them.
+
+    Followed are closures, defaults and globals of functions, also of those inside of it, bound objects and their
+    attributes, partial(...) and containers; and the objects `given` to it.
+    """
+    todo, found = [("", fn), *(("", x) for x in given)], []
+    seen: set[int] = set()
+    while todo and len(seen) < MANY:
+        name, x = todo.pop(0)
+        if id(x) in seen or isinstance(x, (str, bytes, int, float, type, ModuleType)) or x is None:
+            continue
+        seen.add(id(x))
+        if isinstance(x, Variable) or is_module(x):
+            found.append((name, x))
+        else:
+            outer = "" if isinstance(x, FunctionType) else name
+            todo += [(_joined(outer, inner), value) for inner, value in _held(x)]
+    return found
+
+
+def _joined(name, inner):
+    return inner if not name or not inner else f"{name}{inner}" if inner.startswith("[") else f"{name}.{inner}"
+
+
+def _held(x):
+    """Pairs (name, value) of what an object holds, as far as that is a user's."""
+    if isinstance(x, functools.partial):
+        return [("", x.func), *(("", a) for a in x.args), *x.keywords.items()]
+    if isinstance(x, MethodType):
+        return [("self", x.__self__), ("", x.__func__)]
+    if isinstance(x, dict):
+        return [(f"[{key!r}]", value) for key, value in x.items()] if len(x) < MANY else []
+    if isinstance(x, (list, tuple, set)):
+        return [(f"[{i}]", value) for i, value in enumerate(x)] if len(x) < MANY else []
+    if isinstance(x, FunctionType):
+        return list(_held_by_function(x))
+    mine = getattr(type(x), "__module__", "").partition(".")[0] not in _LIBRARIES
+    return list(vars(x).items()) if mine and hasattr(x, "__dict__") else []
+
+
+def _held_by_function(fn):
+    if fn.__module__ is None or fn.__module__.partition(".")[0] in _LIBRARIES:
         return
-    yield from used.nonlocals.items()
-    yield from used.globals.items()
+    for name, cell in zip(fn.__code__.co_freevars, fn.__closure__ or (), strict=True):
+        try:
+            yield name, cell.cell_contents
+        except ValueError:  # not assigned yet
+            continue
+    yield from (("", x) for x in [*(fn.__defaults__ or ()), *(fn.__kwdefaults__ or {}).values()])
+    codes = [fn.__code__]
+    for code in codes:  # grows as it goes
+        codes += [c for c in code.co_consts if isinstance(c, CodeType)]
+        for step in dis.get_instructions(code):
+            if step.opname == "LOAD_GLOBAL" and step.argval in fn.__globals__:
+                yield step.argval, fn.__globals__[step.argval]
 
 
 def names_of(modules, used):

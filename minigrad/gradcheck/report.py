@@ -16,6 +16,7 @@ REASONS = {
     "nondeterminism": "two runs from the same state gave different outputs",
     "vacuous": "nothing was shown: the gradient is zero, and so are the differences",
     "precision": "the function cannot be computed in float64, in which the differences are taken",
+    "rounding": "in float64 it is right, and in the dtype in use farther off than its rounding explains by itself",
     "mutation": "the function changes its inputs",
 }
 
@@ -40,6 +41,7 @@ class Finding:
     text: str = ""  # instead of values
     hint: str = ""
     parts: np.ndarray | None = None  # of `numeric`, one per output element
+    opposite: float = np.nan  # what differences give across the diagonal of a square
 
     def __str__(self):
         what = "the gradient" if self.order == 1 else f"the gradient of order {self.order}"
@@ -101,7 +103,7 @@ class Report:
         rows = [("leaf", "shape", "dtype", "order", "|gradient|", "deviation", "verdict")]
         for order, row in self.leaves:
             verdict = f"{row.verdict} ({row.reason})" if row.reason else row.verdict
-            numbers = f"{row.norm:.4g}", f"{row.deviation:.2g}"
+            numbers = f"{row.norm:.4g}", f"{row.deviation:.2g}" if row.deviation < 1e99 else "inf"
             rows.append((row.leaf, str(row.shape), row.dtype, str(order), *numbers, verdict))
         return rows
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from ..backend import device_of, moved
-from ..errors import GraphError
+from ..errors import GraphError, MinigradError
 from ..ops.random import get_rng_state, set_rng_state
 from ..tape import Variable, enable_grad, grad, raw
 from .leaves import (
@@ -28,16 +28,22 @@ from .leaves import (
 )
 
 
+class UnsteadyError(MinigradError):
+    """A function whose outputs differ in number or shape from run to run."""
+
+
 class Subject:
     """`fn` at a point.
 
     Holds: leaves - of its tape: those among the inputs, then parameters and what else `fn` uses.
            weights - random cotangents, one per output; what is differentiated is the sum of weights * outputs.
-           calls - how often fn has run. eps - the relative precision of the outputs.
+           wide - float64 where something is coarser, else None. eps - the relative precision of the outputs.
+           calls - how often fn has run. notes - for the report.
     """
 
     def __init__(self, fn, args, kwargs, rng, of=None):
         self.fn, self.calls = fn, 0
+        self.base = None  # the contributions at the point, once they are known
         self.gradients_of = of  # the subject of which this is the next order
         self.random_state = of.random_state if of else get_rng_state()
         self.args, self.kwargs = changed(args, _leaf_for), changed(kwargs, _leaf_for)
@@ -60,8 +66,8 @@ class Subject:
 
     def _find_used(self):
         """What `fn` uses without being given it: modules, whose state is constant, and names for leaves."""
-        used = list(captured(self.fn))
-        modules = [(name, m) for name, m in [("", self.fn), *used] if is_module(m)]
+        used = captured(self.fn, [*self.args, *self.kwargs.values()])
+        modules = [(name, m) for name, m in used if is_module(m)]
         self.modules = self.gradients_of.modules if self.gradients_of else modules
         self.names = names_of(self.modules, used)
         for _, module in self.modules:
@@ -87,17 +93,22 @@ class Subject:
         fresh = sorted((v for v in found if id(v) not in known), key=lambda v: order.get(id(v), len(order)))
         self.leaves += [Leaf(self.names.get(id(v)) or v.name or f"leaf {i}", v) for i, v in enumerate(fresh)]
         there = {id(v) for v in found}
-        self.unreached = [leaf.path for leaf in self.leaves if id(leaf.variable) not in there]
-        self.unreached += [name for key, name in self.names.items() if key not in there | known]
+        missed = [leaf.path for leaf in self.leaves if id(leaf.variable) not in there]
+        missed += [name for key, name in self.names.items() if key not in there | known]
+        self.notes = [f"{path} was not reached" for path in missed]
+        if not outputs:
+            self.notes.append("fn returned no Variable of floats")
+        if tracked and len(tracked) < len(outputs):
+            self.notes += [f"output {i} is off the tape" for i, y in enumerate(outputs) if not y.requires_grad]
         floats = [x.dtype for x in [*self.constants, *(leaf.variable for leaf in self.leaves)] if is_float(x)]
-        self.in_double = any(dtype != DOUBLE for dtype in floats)
+        self.wide = DOUBLE if any(dtype != DOUBLE for dtype in floats) else None
         self.on_the_tape = bool(tracked)
         return self._chosen(outputs)
 
     @contextmanager
     def _state(self, points, dtype):
         """Leaves at `points`, buffers and random numbers as they were at first; all put back in the end."""
-        own = [(x, x.data) for x in [*(leaf.variable for leaf in self.leaves), *self.constants]]
+        own = [(x, x.data, x.grad) for x in [*(leaf.variable for leaf in self.leaves), *self.constants]]
         state = get_rng_state()
         try:
             for leaf, point in zip(self.leaves, points or [leaf.point for leaf in self.leaves], strict=True):
@@ -108,8 +119,8 @@ class Subject:
             with np.errstate(all="ignore"):  # a step may leave the domain: that is looked at, not warned of
                 yield
         finally:
-            for variable, array in own:
-                variable.data = array
+            for variable, array, gradient in own:
+                variable.data, variable.grad = array, gradient
             set_rng_state(state)
 
     def _call(self, dtype=None, replace=None):
@@ -131,8 +142,12 @@ class Subject:
 
     def contributions(self, points) -> np.ndarray:
         """weights * outputs at `points`, in float64, flat: their sum is the function that is differentiated."""
-        with self._state(points, DOUBLE if self.in_double else None):
-            outputs = self._chosen(self._call(DOUBLE if self.in_double else None))
+        with self._state(points, self.wide):
+            outputs = self._chosen(self._call(self.wide))
+            if [y.shape for y in outputs] != self.shapes:
+                raise UnsteadyError(
+                    f"the outputs have shapes {[y.shape for y in outputs]} in one run and {self.shapes} in another"
+                )
             found = [(w * values(y)).reshape(-1) for w, y in zip(self.weights, outputs, strict=True)]
             self.eps = max((float(np.finfo(y.dtype).eps) for y in outputs), default=0.0)
         return np.concatenate([np.zeros(0), *found])

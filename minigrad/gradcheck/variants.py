@@ -9,22 +9,17 @@ import numpy as np
 from ..backend import backend
 from ..errors import MinigradError
 from ..tape import Variable
+from ..tape.observers import Observing
+from .compare import unlike
+from .differences import Sizes
 from .leaves import changed, values
 from .subject import Subject
-
-TOLERANCE = {"float64": 1e-8, "float32": 1e-3, "float16": 5e-2}
 
 
 def _differences(subject, found, expected):
     """Pairs (leaf, how far off) where `found` is not `expected`."""
-    for leaf, a, b in zip(subject.leaves, found, expected, strict=True):
-        if not b.size:
-            continue
-        tolerance = TOLERANCE[leaf.dtype.name]
-        off = np.abs(a - b)
-        worst = np.unravel_index(np.argmax(np.where(np.isnan(off), np.inf, off)), b.shape)
-        if not off[worst] <= tolerance * (abs(b[worst]) + np.abs(b).max()):
-            yield leaf, f"{a[worst]:.6g} at {[int(i) for i in worst]}, and {b[worst]:.6g} otherwise"
+    for leaf, at, a, b in unlike(subject, found, expected):
+        yield leaf, f"{a:.6g} at {list(at)}, and {b:.6g} otherwise"
 
 
 def _gradients_at(subject, points):
@@ -90,6 +85,10 @@ def incoming(subject, gradients, rng):
             yield leaf, f"for an incoming gradient with {how} memory it is {off}"
         if any(not np.array_equal(values(seed), b, equal_nan=True) for seed, b in zip(seeds, before, strict=True)):
             yield subject.leaves[0], "backward changes the incoming gradient in place"
+    with subject.recorded() as outputs:
+        reverse = subject.backward(outputs, [-w for w in subject.weights])
+    for leaf, off in _differences(subject, [-g for g in reverse], gradients):
+        yield leaf, f"for an incoming gradient of the other sign it is {off}, both times -1"
     with subject.recorded() as outputs:
         nothing = subject.backward(outputs, [0 * w for w in subject.weights])
     for leaf, g in zip(subject.leaves, nothing, strict=True):
@@ -205,9 +204,12 @@ def resized(subject, rng):
         def change(x, new=new):
             return new.get(id(x), x)
 
+        sizes = Sizes()
         try:
-            other = Subject(subject.fn, changed(subject.args, change), changed(subject.kwargs, change), rng)
+            with Observing(sizes):
+                other = Subject(subject.fn, changed(subject.args, change), changed(subject.kwargs, change), rng)
+                total = other.contributions([leaf.point for leaf in other.leaves])
         except Exception:  # noqa: BLE001 - a function may refuse a shape in any way: then there is nothing to check
             continue
-        if other.on_the_tape:
+        if other.on_the_tape and sizes.finite and np.isfinite(total).all():
             yield name, other
