@@ -88,7 +88,7 @@ def incoming(subject, gradients, rng):
     with subject.recorded() as outputs:
         reverse = subject.backward(outputs, [-w for w in subject.weights])
     for leaf, off in _differences(subject, [-g for g in reverse], gradients):
-        yield leaf, f"for an incoming gradient of the other sign it is {off}, both times -1"
+        yield leaf, f"for the incoming gradient times -1, it times -1 is {off}"
     with subject.recorded() as outputs:
         nothing = subject.backward(outputs, [0 * w for w in subject.weights])
     for leaf, g in zip(subject.leaves, nothing, strict=True):
