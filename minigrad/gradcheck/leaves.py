@@ -13,7 +13,7 @@ from ..tape import Variable, raw
 
 DOUBLE = np.dtype("float64")
 MANY = 1000  # objects that are looked through, and elements of a container
-_LIBRARIES = {"minigrad", "numpy", "cupy", "torch", "builtins", "pytest", "_pytest"}  # what is theirs is no user's
+_LIBRARIES = {"minigrad", "numpy", "torch", "builtins", "pytest", "_pytest"}  # what is theirs is no user's
 
 
 @dataclass(eq=False)
@@ -116,7 +116,7 @@ def _held(x):
         return [(f"[{i}]", value) for i, value in enumerate(x)] if len(x) < MANY else []
     if isinstance(x, FunctionType):
         return list(_held_by_function(x))
-    mine = getattr(type(x), "__module__", "").partition(".")[0] not in _LIBRARIES
+    mine = getattr(type(x), "__module__", "").partition(".")[0] not in _LIBRARIES and not hasattr(x, "dtype")
     return list(vars(x).items()) if mine and hasattr(x, "__dict__") else []
 
 
