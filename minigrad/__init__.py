@@ -12,15 +12,23 @@ methods (what binds them to Variable), data/, serialization, gradcheck; nn/ and 
 """
 
 import importlib
+from math import e as e
+from math import inf as inf
+from math import nan as nan
+from math import pi as pi
+
+from numpy import finfo as finfo
+from numpy import iinfo as iinfo
 
 from . import amp as amp
+from . import autograd as autograd
 from . import cuda as cuda
 from . import dtypes, methods
 from . import func as func
 from . import linalg as linalg
-from . import tape as autograd  # noqa: F401 - under PyTorch's name too
 from . import testing as testing
 from .amp import autocast as autocast
+from .autograd import inference_mode as inference_mode
 from .backend import Device
 from .checkpoint import checkpoint as checkpoint
 from .checkpoint import checkpoint_sequential as checkpoint_sequential
@@ -99,6 +107,7 @@ device = Device
 half, float, double = float16, float32, float64
 short, int, long = int16, int32, int64
 bool = dtypes.bool_
+newaxis = None
 __version__ = "0.1.0"
 
 

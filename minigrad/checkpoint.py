@@ -16,10 +16,10 @@ from contextvars import copy_context
 from functools import partial
 from typing import Any
 
-from .backend import around, gpu, many_gpus
+from .backend import around, many_gpus
 from .containers import leaves, paths, rebuilt
 from .errors import GraphError
-from .ops.random import generator, gpu_rng_state, set_gpu_rng_state
+from .ops.random import random_state, set_random_state
 from .tape import Variable, is_grad_enabled
 from .tape.modes import recomputing, regions
 from .tape.versions import memory, tick
@@ -79,7 +79,7 @@ class _Second:
         self.args, self.kwargs = rebuilt((args, kwargs), inputs)
         self.context: Any = copy_context()  # grad mode, autocast regions, default device, NumPy's errstate
         self.gpu = many_gpus[0].current() if many_gpus else None
-        self.random = _random_state() if preserve_rng_state else None
+        self.random = random_state() if preserve_rng_state else None
         self.unchanged = [(x, x.data) for x in inputs if isinstance(x, Variable)]
         self.operations: list = []  # those that ran in the first call
         self.saved: Any = None  # for each: (what it saved in the second, or how to get at it, when it ran)
@@ -198,26 +198,14 @@ def _differs(what):
     )
 
 
-def _random_state():
-    gpus = [gpu_rng_state(i) for i in range(gpu[0].count)] if gpu else []
-    return generator().bit_generator.state, gpus
-
-
-def _set_random_state(state):
-    host, gpus = state
-    generator().bit_generator.state = host  # in the same generator: others may hold it
-    for i, at in enumerate(gpus):
-        set_gpu_rng_state(at, i)
-
-
 @contextmanager
 def _random_numbers(state):
     """Draw from `state`, and afterwards go on from where it was; None: go on."""
-    before = _random_state()
+    before = random_state()
     if state is not None:
-        _set_random_state(state)
+        set_random_state(state)
     try:
         yield
     finally:
         if state is not None:
-            _set_random_state(before)
+            set_random_state(before)

@@ -40,7 +40,7 @@ def set_default_dtype(dtype) -> None:
     _default = dtype
 
 
-_RANK = {"b": 0, "u": 1, "i": 1, "f": 2}  # of a dtype's kind
+RANK = {"b": 0, "u": 1, "i": 1, "f": 2}  # of a dtype's kind
 
 
 def promote(operands) -> np.dtype:
@@ -59,21 +59,21 @@ def promote(operands) -> np.dtype:
         else:
             group, dtype = 0, np.asarray(x).dtype
             dtype = _default if dtype.kind == "f" else int64 if dtype.kind in "iu" else dtype
-        if dtype.kind not in _RANK:
+        if dtype.kind not in RANK:
             raise DTypeError(f"dtype {dtype} is not supported: minigrad knows bools, integers and floats")
         widest[group] = _wider(widest.get(group, dtype), dtype)
     first, *rest = sorted(widest, reverse=True)
     result = widest[first]
     for group in rest:
-        if _RANK[widest[group].kind] > _RANK[result.kind]:
+        if RANK[widest[group].kind] > RANK[result.kind]:
             result = widest[group]
     return result
 
 
 def _wider(a: np.dtype, b: np.dtype) -> np.dtype:
-    if _RANK[a.kind] == _RANK[b.kind]:
+    if RANK[a.kind] == RANK[b.kind]:
         return np.promote_types(a, b)
-    return a if _RANK[a.kind] > _RANK[b.kind] else b
+    return a if RANK[a.kind] > RANK[b.kind] else b
 
 
 def promote_float(operands) -> np.dtype:
@@ -91,6 +91,11 @@ def require_floats(name: str, x) -> None:
     """Raise DTypeError unless `x` holds floats."""
     if x.dtype.kind != "f":
         raise DTypeError(f"{name}: expected floats, got {x.dtype}; write x.float()")
+
+
+def out_of_range(name: str, error: OverflowError) -> DTypeError:
+    """What to raise where a Python number does not fit into the dtype of the array beside it."""
+    return DTypeError(f"{name}: {error}; convert the operand to a dtype that holds it, as with x.long() or x.float()")
 
 
 def cast(operands, dtype) -> list:

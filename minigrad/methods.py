@@ -53,7 +53,8 @@ OPERATORS = {
     "lshift": compare.bitwise_left_shift,
     "rshift": compare.bitwise_right_shift,
 }
-UPDATES = {"add": "+", "sub": "-", "mul": "*", "truediv": "/", "pow": "**"}
+UPDATES = {"add": "+", "sub": "-", "mul": "*", "truediv": "/", "pow": "**", "floordiv": "//", "mod": "%"}
+UPDATES |= {"and": "&", "or": "|", "xor": "^", "lshift": "<<", "rshift": ">>"}  # not @, which changes shapes
 COMPARISONS = {name: getattr(compare, name) for name in ("lt", "le", "gt", "ge", "eq", "ne")}
 
 # --- methods that are operations, under their own names ----------------------------------------------------------

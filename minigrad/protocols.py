@@ -236,6 +236,12 @@ def zero_(self):
     return fill_(self, 0)
 
 
+def stride(self, dim=None):
+    """How many elements of memory lie between neighbors along each axis, or along `dim`."""
+    steps = tuple(n // self.data.itemsize for n in self.data.strides)
+    return steps if dim is None else steps[shape.axis_of("stride", self, dim)]
+
+
 def contiguous(self):
     """This Variable with its elements in memory in the order of its axes: a copy, if they are not."""
     return self if self.data.flags.c_contiguous else shape.clone(self)
@@ -297,7 +303,8 @@ PROPERTIES = {
     "itemsize": lambda self: self.data.itemsize,
 }
 
-CASTS = {"half": "float16", "float": "float32", "double": "float64", "long": "int64", "int": "int32", "bool": "bool"}
+CASTS = {"half": "float16", "float": "float32", "double": "float64", "bool": "bool"}
+CASTS |= {"long": "int64", "int": "int32", "short": "int16", "byte": "uint8"}
 
 METHODS = {
     "to": to,
@@ -314,6 +321,7 @@ METHODS = {
     "numel": lambda self: self.data.size,
     "nelement": lambda self: self.data.size,
     "element_size": lambda self: self.data.itemsize,
+    "stride": stride,
     "contiguous": contiguous,
     "is_contiguous": lambda self: self.data.flags.c_contiguous,
     "is_floating_point": lambda self: self.data.dtype.kind == "f",

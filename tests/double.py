@@ -39,6 +39,13 @@ HOST = set(
     test_training_there test_kernels test_prefetch test_fakecupy test_fakecupy_devices test_fakecupy_numbers
     test_emulator test_emulator_numbers test_gpu_page test_gpu_benchmark test_examples test_mnist test_info
     test_architecture test_conftest test_cuda_missing
+    test_mutations_are_caught_and_their_originals_are_not test_mutations_in_the_middle_of_a_network_are_caught
+    test_bisection_names_one_element_of_4096 test_full_mode_names_every_element test_a_jump
+    test_a_wrong_gradient_beside_a_kink_is_wrong test_what_only_a_variant_shows
+    test_shapes_that_a_function_refuses_are_left_out test_equal_errors_do_not_cancel
+    test_modules_are_found_however_they_are_held test_a_module_as_an_input test_autocast_has_in_float32
+    test_autocast_takes_them_to_float32 test_equal_elements_keep_their_order test_running_products_of_any_length
+    test_births test_backward_of_several
     """.split()
 )
 

@@ -180,6 +180,39 @@ BIRTHS = {
         "cast: inf was born",
         "operand 0 (x)",
     ),
+    "converted on the way in": (
+        lambda x: x.half() + mg.tensor([100000, 1, 1]),
+        "add, converting operand 1 (b) to float16,: inf was born here, in 1 of 3 elements of the result, first at (0,)",
+        "operand 1 (b): int64 (3,), min 1, max 1e+05, mean 3.333e+04; 1e+05 at (0,)",
+    ),
+    "converted, a tensor of one number": (
+        lambda x: (x + 5) * mg.tensor(1e300, dtype=mg.float64),
+        "mul, converting operand 1 (b) to float32,: inf was born here",
+        "operand 1 (b): float64 (), 1e+300",
+    ),
+    "converted to be compared": (
+        lambda x: mg.maximum(x.half(), mg.tensor([1, 1, 100000])),
+        "maximum, converting operand 1 (b) to float16,: inf was born here",
+        "1e+05 at (2,)",
+    ),
+    "converted to be chosen": (
+        lambda x: mg.where(x > 1, mg.tensor([1, 1, 100000]), x.half()),
+        "where, converting operand 1 (a) to float16,: inf was born here",
+        "operand 1 (a): int64 (3,)",
+    ),
+    "a list": (lambda x: x.half() * [1e5, 1, 1], "mul, converting operand 1 (b) to float16,: inf", "float64 (3,)"),
+    "the mean of nothing": (lambda x: x[:0].mean(), "mean: NaN was born here, in 1 of 1 elements", "its share: nan"),
+    "no degree of freedom": (lambda x: x.var(correction=3), "var: inf was born here", "its scale: inf"),
+    "nothing counted": (
+        lambda x: F.cross_entropy(x.reshape(1, 3), mg.tensor([-100])),
+        "cross_entropy: NaN was born here",
+        "operand 0 (loss)",
+    ),
+    "nothing weighed": (
+        lambda x: F.nll_loss(x.reshape(1, 3), mg.tensor([1]), weight=mg.zeros(3)),
+        "nll_loss: NaN was born here",
+        "operand 0 (loss)",
+    ),
     "converted at the end of a write": (
         lambda x: mg.zeros(3, dtype=mg.float16).add_(x.detach() * 1e6),
         "add_, converting to float16,: inf was born here, in 2 of 3 elements of the result",
@@ -203,6 +236,15 @@ def test_births(name, tracked):
         assert re.search(r" was called at .*test_anomaly\.py:\d+: ", text)
     with mg.no_grad():
         assert message(run).startswith(what)
+
+
+def test_births_in_a_floored_quotient():
+    for divide in (lambda x: x // 0, lambda x: mg.floor_divide(x, mg.zeros(3))):
+        text = message(lambda divide=divide: divide(mg.tensor([-1.0, 2.0, 3.0])))
+        assert text.startswith("floor_divide: inf was born here, in 3 of 3 elements of the result, first at (0,)")
+        assert "operand 0 (input): float32 (3,), min -1, max 3" in text
+    with mg.detect_anomaly():
+        assert (mg.tensor([7, -7]) // 2).tolist() == [3, -4]
 
 
 def test_the_whole_message():
@@ -275,6 +317,18 @@ def test_data_with_gaps_may_be_cleaned():
     x = mg.tensor([NAN, 1.0])
     with mg.detect_anomaly():
         assert mg.where(mg.isnan(x), 0.0, x).tolist() == [0, 1]
+        half = mg.tensor([NAN, 1.0], dtype=mg.float16)
+        assert mg.where(mg.isnan(half), mg.zeros(2), half).tolist() == [0, 1]
+
+
+def test_what_is_not_in_the_result_was_not_born():
+    ints = mg.tensor([100000, 1])
+    with mg.detect_anomaly():
+        y = mg.where(ints > 60000, mg.ones(2, dtype=mg.float16), ints)
+        y += mg.minimum(y, ints)
+        assert (y * mg.tensor([INF, 1.0], dtype=mg.float64)).tolist() == [INF, 2]
+    with mg.detect_anomaly(check_inf=False):
+        assert (y + ints).tolist() == [INF, 3]
 
 
 def test_infinities_that_are_handed_on_are_no_births():
@@ -333,6 +387,31 @@ def test_operands_are_shown_where_they_are_broadcast_from():
     text = message(lambda: a / b)
     assert "first at (0, 1)" in text
     assert "mean 1.5; 1 at (0, 0)\n" in text and text.endswith("zeros: 1; 0 at (1,)")
+
+
+IGNORED = [
+    ("cross_entropy", [-100, -100], None, 0.0),
+    ("cross_entropy", [0, 1], [0.0, 0.0, 0.0], 0.0),
+    ("cross_entropy", [-100, 1], [1.0, 0.0, 0.0], 0.1),
+    ("nll_loss", [-100, -100], [1.0, 1.0, 1.0], None),
+    ("nll_loss", [-100, 1], [1.0, 0.0, 0.0], None),
+]
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("name", "target", "weight", "smoothing"), IGNORED)
+def test_a_loss_of_nothing_is_pytorchs(name, target, weight, smoothing):
+    torch = pytest.importorskip("torch")
+    found = []
+    for lib, functions in ((mg, F), (torch, torch.nn.functional)):
+        x = lib.tensor([[1.0, 2.0, 3.0], [0.0, 0.5, -1.0]], requires_grad=True)
+        options = {"label_smoothing": smoothing} if smoothing else {}
+        w = None if weight is None else lib.tensor(weight)
+        y = getattr(functions, name)(x, lib.tensor(target), weight=w, **options)
+        y.backward()
+        found.append([y.item(), *x.grad.reshape(-1).tolist()])
+    np.testing.assert_array_equal(*found)
+    assert np.isnan(found[0][0])
 
 
 # --- backward ----------------------------------------------------------------------------------------------------

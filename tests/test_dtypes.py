@@ -126,6 +126,30 @@ def test_what_is_no_numbers_is_refused(data):
                     combine(a, b)
 
 
+OUT_OF_RANGE = {
+    "mul": lambda x: x * -1,
+    "sub": lambda x: 300 - x,
+    "bitwise_and": lambda x: x & -1,
+    "floor_divide": lambda x: x // -1,
+    "remainder": lambda x: x % -1,
+    "maximum": lambda x: mg.maximum(x, -1),
+    "clamp": lambda x: x.clamp(-1, 1),
+    "setitem": lambda x: x.__setitem__(0, -1),
+    "add": lambda x: x.add_(-1),
+    "fill": lambda x: x.fill_(-1),
+    "full": lambda x: mg.full_like(x, -1),
+}
+
+
+@pytest.mark.parametrize("name", OUT_OF_RANGE)
+def test_numbers_that_the_dtype_does_not_hold_are_refused(name):
+    x = mg.tensor([7, 8], dtype=mg.uint8)
+    with pytest.raises(DTypeError, match=rf"^{name}: .* out of bounds for uint8; convert the operand .* x\.long\(\)"):
+        OUT_OF_RANGE[name](x)
+    assert x.tolist() == [7, 8]
+    x.long().clamp(-1, 300)
+
+
 @pytest.mark.parametrize("dtype", [complex, "complex64", "datetime64[s]", "U3"])
 def test_dtypes_that_are_refused(dtype):
     for make in (

@@ -154,6 +154,61 @@ def test_an_update_of_a_leaf_is_refused(symbol):
     assert w.tolist() == [2, 3] and w.is_leaf
 
 
+OF_INTEGERS = {"//=": "floordiv", "%=": "mod", "&=": "and", "|=": "or", "^=": "xor", "<<=": "lshift", ">>=": "rshift"}
+INTEGERS = {
+    "int64 by a number": ([7, -8], "int64", 2, None),
+    "int64": ([7, -8], "int64", [2, 3], "int64"),
+    "int64 by uint8": ([7, -8], "int64", [2, 3], "uint8"),
+    "uint8 by int64": ([7, 8], "uint8", [2, 3], "int64"),
+    "int8 by uint8": ([7, -8], "int8", [2, 3], "uint8"),
+}
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("symbol", [*OF_INTEGERS, "+=", "-=", "*="])
+@pytest.mark.parametrize("case", INTEGERS)
+def test_updates_of_integers_write_x_and_keep_its_dtype(symbol, case):
+    torch = pytest.importorskip("torch")
+    values, dtype, operand, other = INTEGERS[case]
+
+    def updated(lib):
+        x = a = lib.tensor(values, dtype=getattr(lib, dtype))
+        v = operand if other is None else lib.tensor(operand, dtype=getattr(lib, other))
+        names = {"a": a, "v": v}
+        exec(f"a {symbol} v", names)
+        assert names["a"] is x
+        return x.numpy()
+
+    mine, theirs = updated(mg), updated(torch)
+    assert mine.dtype == theirs.dtype and mine.tolist() == theirs.tolist()
+
+
+def test_updates_of_bools_and_of_what_is_no_leaf():
+    a = b = mg.tensor([True, False])
+    a |= mg.tensor([False, True])
+    assert a is b and b.tolist() == [True, True] and b.dtype == mg.bool
+    a &= mg.tensor([False, True])
+    a ^= mg.tensor([True, True])
+    assert a is b and b.tolist() == [True, False]
+    x = h = leaf(5.0, 7.0) * 1
+    h //= 2
+    assert x.tolist() == [5, 7] and h.tolist() == [2, 3] and not h.requires_grad
+    y = m = mg.eye(2)
+    m @= mg.ones(2, 1)  # another shape: as in PyTorch, never in place
+    assert y.shape == (2, 2) and m.shape == (2, 1)
+
+
+def test_integers_of_any_kind_are_written_into_others():
+    a = mg.tensor([100, 7], dtype=mg.uint8)
+    assert a.cumprod_(0).tolist() == [100, 700 - 512] and a.dtype == mg.uint8
+    assert mg.tensor([7], dtype=mg.int32).add_(mg.tensor([1])).dtype == mg.int32
+    for update in ("__ifloordiv__", "__imod__"):
+        with pytest.raises(DTypeError, match="=: the result is float32, and x holds int64; convert x first"):
+            getattr(mg.tensor([7]), update)(2.0)
+    with pytest.raises(DTypeError, match=r"\|=: the result is int64, and x holds bool"):
+        mg.tensor([True]).__ior__(3)
+
+
 # --- leaves ------------------------------------------------------------------------------------------------------
 
 LEAF_WRITES = {

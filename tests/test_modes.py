@@ -31,6 +31,15 @@ def the_mode_is_left_as_it_was_found():
 # --- nesting -----------------------------------------------------------------------------------------------------
 
 
+def test_inference_mode_is_no_grad():
+    with mg.inference_mode():
+        assert not recorded()
+        with mg.inference_mode(mode=False):
+            assert recorded()
+    with mg.inference_mode(False):
+        assert recorded()
+
+
 def test_nested():
     with mg.no_grad():
         assert not recorded()
@@ -113,7 +122,10 @@ def test_a_failing_backward_restores_the_mode():
 # --- decorators --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("decorator", [mg.no_grad(), lambda f: mg.set_grad_enabled(False)(f), mg.no_grad])
+@pytest.mark.parametrize(
+    "decorator",
+    [mg.no_grad(), lambda f: mg.set_grad_enabled(False)(f), mg.no_grad, mg.inference_mode(), mg.inference_mode],
+)
 def test_decorators(decorator):
     @decorator
     def f(n, *, key=1):

@@ -62,7 +62,11 @@ def nodes_of(row):
     return nodes
 
 
-TABLE = [*ROWS, Row("cast", lambda x: x.float(), ((2, 3),))]
+TABLE = [
+    *ROWS,
+    Row("cast", lambda x: x.float(), ((2, 3),)),
+    Row("a loss of nothing", mg.nn.functional.cross_entropy, ((2, 3), np.array([-100, -100]))),
+]
 
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)

@@ -228,7 +228,8 @@ def test_numbers():
             [1, 2, 3][v]
 
 
-CASTS = {"half": "float16", "float": "float32", "double": "float64", "long": "int64", "int": "int32", "bool": "bool"}
+CASTS = {"half": "float16", "float": "float32", "double": "float64", "bool": "bool"}
+CASTS |= {"long": "int64", "int": "int32", "short": "int16", "byte": "uint8"}
 
 
 def test_casts():

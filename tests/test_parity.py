@@ -85,6 +85,7 @@ ELSEWHERE = set(
     "empty rand rand_like randn randn_like randint randperm dropout manual_seed get_rng_state set_rng_state load save "
     "as_tensor from_numpy enable_grad no_grad set_grad_enabled is_grad_enabled set_default_dtype get_default_dtype "
     "Tensor autocast device OutOfMemoryError set_float32_matmul_precision get_float32_matmul_precision "
+    "result_type inference_mode finfo iinfo "
     "is_anomaly_enabled is_anomaly_check_nan_enabled set_detect_anomaly".split()
 )
 

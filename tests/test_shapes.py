@@ -377,3 +377,61 @@ def test_refusals(call):
     with pytest.raises(error, match=message):
         eval(call, space)
     assert re.match(r"[a-z0-9_]+: ?" if ":" in message else "[a-z]", message)
+
+
+# --- drawn, and asked --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("mg.randn(2, 3)", "mg.randn(size=(2, 3))"),
+        ("mg.rand((2, 3))", "mg.rand(size=[2, 3])"),
+        ("mg.rand(3, dtype=mg.float16)", "mg.rand_like(input=mg.zeros(3, dtype=mg.float16))"),
+        ("mg.randn(3)", "mg.randn_like(input=mg.zeros(3))"),
+        ("mg.randint(9, (20,))", "mg.randint(high=9, size=(20,))"),
+        ("mg.randint(9, (20,))", "mg.randint(9, size=(20,))"),
+        ("mg.randint(9, (20,))", "mg.randint(0, 9, (20,))"),
+        ("mg.randint(5, 9, (20,))", "mg.randint(low=5, high=9, size=(20,))"),
+        ("mg.randperm(9).to(mg.int32)", "mg.randperm(9, dtype=mg.int32)"),
+    ],
+)
+def test_random_numbers_are_asked_for_in_several_ways(one, other):
+    results = []
+    for text in (one, other):
+        mg.manual_seed(3)
+        results.append(eval(text))
+    assert results[0].tolist() == results[1].tolist() and len(results[0]) > 1
+    assert results[0].dtype == results[1].dtype
+
+
+@pytest.mark.torch
+def test_strides_and_promotion_as_in_torch():
+    torch = pytest.importorskip("torch")
+    for look in (
+        lambda x: x,
+        lambda x: x.permute(2, 0, 1),
+        lambda x: x[:, 1, ::2],
+        lambda x: x.expand(5, 2, 3, 4),
+        lambda x: x[0, 0, 0],
+    ):
+        mine, theirs = look(mg.zeros(2, 3, 4)), look(torch.zeros(2, 3, 4))
+        assert mine.stride() == theirs.stride()
+        if mine.ndim:
+            assert mine.stride(-1) == theirs.stride(-1) and mine.stride(dim=0) == theirs.stride(dim=0)
+    with pytest.raises(IndexRangeError, match=r"stride: dim 3 is outside of -3\.\.2"):
+        mg.zeros(2, 3, 4).stride(3)
+
+    def operands(lib):
+        whole, half = lib.zeros(2, dtype=lib.int32), lib.zeros(2, dtype=lib.float16)
+        return [whole, half, lib.zeros((), dtype=lib.float64), whole > 0, 2, 2.0, True]
+
+    for i in range(7):
+        for j in range(7):
+            (a, b), (t, u) = ([operands(lib)[k] for k in (i, j)] for lib in (mg, torch))
+            assert str(mg.result_type(a, b)) == str(torch.result_type(t, u)).removeprefix("torch."), (i, j)
+
+
+def test_limits_of_dtypes():
+    assert mg.finfo(mg.float16).max == 65504 and mg.iinfo(mg.zeros(1).byte().dtype).max == 255
+    assert mg.inf > mg.finfo(mg.float64).max and mg.nan != mg.nan and mg.zeros(2)[mg.newaxis].shape == (1, 2)

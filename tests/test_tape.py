@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
+from minigrad import autograd
 from minigrad.errors import DTypeError, GraphError, ShapeError
 from minigrad.tape import Variable
 
@@ -144,6 +145,21 @@ def test_what_was_not_recorded_cannot_be_differentiated(backward):
             backward(y)
 
 
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_backward_of_several(create_graph):
+    a, b = leaf(2.0), leaf(3.0, 4.0)
+    y, z = a * a, a * b
+    autograd.backward([y, z], [None, np.array([10.0, 1.0])], retain_graph=True, create_graph=create_graph)
+    assert values(a.grad, b.grad) == [[4 + 34], [20, 2]]
+    assert a.grad.requires_grad == create_graph
+    autograd.backward((y, y), retain_graph=True, inputs=[a])
+    assert values(a.grad, b.grad) == [[38 + 8], [20, 2]]
+    autograd.backward(z, grad_tensors=mg.ones(2))
+    assert values(a.grad, b.grad) == [[46 + 7], [22, 4]]
+    with pytest.raises(GraphError, match="backward: 2 outputs, but 1 grad_tensors"):
+        autograd.backward([y, z], [None])
+
+
 # --- grad --------------------------------------------------------------------------------------------------------
 
 
@@ -192,7 +208,24 @@ def test_grad_refusals():
         mg.grad(y, x, [None, None])
     with pytest.raises(GraphError, match="give `gradient`"):
         mg.grad(x * 2, x)
+    with pytest.raises(GraphError, match=r"grad: only_inputs=False .*; call backward\(\)"):
+        mg.grad(y, x, only_inputs=False)
+    with pytest.raises(GraphError, match=r"grad: materialize_grads=True .* which allow_unused=False forbids"):
+        mg.grad(y, [x, unused], allow_unused=False, materialize_grads=True)
     assert values(*mg.grad(y, x)) == [[2, 4]]
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_zeros_for_what_was_not_used_as_in_torch(create_graph):
+    torch = pytest.importorskip("torch")
+    found = []
+    for lib, gradients in ((mg, mg.grad), (torch, torch.autograd.grad)):
+        x, unused = (lib.tensor(v, dtype=lib.float16, requires_grad=True) for v in ([3.0], [[1.0, 2.0]]))
+        gs = gradients(x * x, [x, unused, unused], None, True, create_graph, True, None, materialize_grads=True)
+        found.append([(g.tolist(), g.requires_grad) for g in gs])
+        assert all(g.dtype == lib.float16 for g in gs)
+    assert found[0] == found[1] and found[0][1][0] == [[0, 0]]
 
 
 # --- hooks, retained gradients, detaching ------------------------------------------------------------------------

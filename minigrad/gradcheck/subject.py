@@ -10,7 +10,7 @@ import numpy as np
 
 from ..backend import device_of, moved
 from ..errors import GraphError, MinigradError
-from ..ops.random import get_rng_state, set_rng_state
+from ..ops.random import random_state, set_random_state
 from ..tape import Variable, enable_grad, grad, raw
 from .leaves import (
     DOUBLE,
@@ -45,7 +45,7 @@ class Subject:
         self.fn, self.calls = fn, 0
         self.base = None  # the contributions at the point, once they are known
         self.gradients_of = of  # the subject of which this is the next order
-        self.random_state = of.random_state if of else get_rng_state()
+        self.random_state = of.random_state if of else random_state()
         self.args, self.kwargs = changed(args, _leaf_for), changed(kwargs, _leaf_for)
         self._find_inputs()
         self._find_used()
@@ -109,19 +109,19 @@ class Subject:
     def _state(self, points, dtype):
         """Leaves at `points`, buffers and random numbers as they were at first; all put back in the end."""
         own = [(x, x.data, x.grad) for x in [*(leaf.variable for leaf in self.leaves), *self.constants]]
-        state = get_rng_state()
+        state = random_state()
         try:
             for leaf, point in zip(self.leaves, points or [leaf.point for leaf in self.leaves], strict=True):
                 leaf.variable.data = leaf.array(point, dtype)
             for x in self.constants:
                 x.data = x.data.astype(dtype) if dtype and x.dtype.kind == "f" else x.data.copy()
-            set_rng_state(self.random_state)
+            set_random_state(self.random_state)
             with np.errstate(all="ignore"):  # a step may leave the domain: that is looked at, not warned of
                 yield
         finally:
             for variable, array, gradient in own:
                 variable.data, variable.grad = array, gradient
-            set_rng_state(state)
+            set_random_state(state)
 
     def _call(self, dtype=None, replace=None):
         self.calls += 1

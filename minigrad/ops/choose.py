@@ -124,8 +124,35 @@ class Clamp(Elementwise):
         return gy if self.high is None else where(x <= self.high, gy, 0)
 
 
+class ClampBetween(Elementwise):
+    """y = min(max(x, low), high), for arrays that broadcast; None is no limit."""
+
+    name = "clamp"
+
+    def dtype_rule(self, arrays):
+        return promote([a for a in arrays if a is not None])
+
+    def forward(self, x, low, high):
+        xp = lib(x)
+        y = x if low is None else xp.maximum(x, low)
+        return y if high is None else xp.minimum(y, high)
+
+    def backward(self, gy, x, low, high):
+        gx, below, above = gy, None, None  # what compares with NaN gets no gradient, as in PyTorch
+        if low is not None:
+            gx = where(x >= low, gx, 0)
+            below = where(x < low if high is None else (x < low) & (low < high), gy, 0)
+        if high is not None:
+            gx = where(x <= high, gx, 0)
+            above = where(x > high if low is None else (x > high) | (high < low), gy, 0)
+        return gx, below, above
+
+    def check(self, *arrays):
+        super().check(*(a for a in arrays if a is not None))
+
+
 def clamp(input, min=None, max=None):
-    """input, moved into [min, max]. The gradient passes inside and on the borders.
+    """input, moved into [min, max]. The gradient passes inside and on the borders; at NaN it is 0.
 
     Args:   min, max - numbers, Variables that broadcast with input, or None for no border. max wins where min > max.
     Raises: TypeError if both are None.
@@ -134,9 +161,7 @@ def clamp(input, min=None, max=None):
         raise TypeError("clamp: give min, max or both")
     if not any(hasattr(limit, "ndim") and not isinstance(limit, np.generic) for limit in (min, max)):
         return Clamp(number(min), number(max))(input)
-    if min is not None:
-        input = where((input < min) | (min != min), min, input)  # NaN is handed on
-    return input if max is None else where((input > max) | (max != max), max, input)
+    return ClampBetween()(input, min, max)
 
 
 clip = clamp

@@ -2,9 +2,10 @@
 
 import operator
 
-from ..backend import computed
-from ..dtypes import cast, promote
+from ..backend import computed, detours
+from ..dtypes import cast, out_of_range, promote
 from ..errors import DTypeError
+from ..tape.observers import tell
 from ..tape.variable import Variable, raw
 from .make import Elementwise, lib
 
@@ -29,12 +30,14 @@ def _plain(name, symbol, function, rule=promote):
 
 
 def _compared(name, function, input, other):
-    """function(input, other) of the arrays. Raises: ShapeError where they do not broadcast."""
+    """function(input, other) of the arrays. Raises: ShapeError where they do not broadcast; DTypeError."""
     try:
         y = computed(name, function, raw(input), raw(other))
     except ValueError as error:
         Elementwise.check(type(name, (), {"name": name})(), raw(input), raw(other))
         raise error
+    except OverflowError as error:
+        raise out_of_range(name, error) from None
     return Variable(y) if isinstance(input, Variable) or isinstance(other, Variable) else y
 
 
@@ -64,7 +67,15 @@ bitwise_or = _bits("bitwise_or", "|", operator.or_)
 bitwise_xor = _bits("bitwise_xor", "^", operator.xor)
 bitwise_left_shift = _bits("bitwise_left_shift", "<<", operator.lshift)
 bitwise_right_shift = _bits("bitwise_right_shift", ">>", operator.rshift)
-floor_divide = _plain("floor_divide", "//", operator.floordiv)
+_floored = _plain("floor_divide", "//", operator.floordiv)
+
+
+def floor_divide(input, other):
+    """input // other, element by element. No gradient."""
+    y = _floored(input, other)
+    if detours:
+        tell("floor_divide", {"operand 0 (input)": input, "operand 1 (other)": other}, y)
+    return y
 
 
 def _predicate(name, doc, function):

@@ -3,14 +3,15 @@
 import numpy as np
 
 from ..backend import around, backend, cpu, device_of, moved, place
-from ..dtypes import get_default_dtype
+from ..dtypes import get_default_dtype, out_of_range, promote
 from ..errors import DTypeError, ShapeError
 from ..tape.function import Function
 from ..tape.variable import Variable, as_array, raw
 from .make import lib
 from .shape import sizes
 
-__all__ = ["tensor", "as_tensor", "from_numpy", "is_tensor", "numel", "zeros", "ones", "empty", "full", "fill"]
+__all__ = ["tensor", "as_tensor", "from_numpy", "is_tensor", "is_floating_point", "numel", "result_type"]
+__all__ += ["zeros", "ones", "empty", "full", "fill"]
 __all__ += ["zeros_like", "ones_like", "empty_like", "full_like"]
 __all__ += ["arange", "linspace", "logspace", "eye", "tril_indices", "triu_indices"]
 
@@ -65,6 +66,16 @@ def is_tensor(obj):
     return isinstance(obj, Variable)
 
 
+def is_floating_point(input):
+    """True if input holds floats."""
+    return input.dtype.kind == "f"
+
+
+def result_type(tensor1, tensor2):
+    """The dtype of an operation on two tensors or numbers, by PyTorch's rule of promotion."""
+    return promote([raw(tensor1), raw(tensor2)])
+
+
 def numel(input):
     """How many elements input has."""
     return raw(input).size
@@ -101,7 +112,10 @@ def full(size, fill_value, dtype=None, device=None, requires_grad=False):
     dtype = dtype or as_array(value).dtype
     with place(device) as library:
         value = value if isinstance(value, (bool, int, float)) else moved(as_array(value), library.here())
-        return Variable(library.xp.full(size, value, dtype), requires_grad)
+        try:
+            return Variable(library.xp.full(size, value, dtype), requires_grad)
+        except OverflowError as error:
+            raise out_of_range("full", error) from None
 
 
 def _like(make):

@@ -6,7 +6,7 @@ their likes, in files of their own, are indexing too, by an index of their own m
 """
 
 from ..backend import around, backend, computed, detours, device_of, gpu, moved
-from ..dtypes import bool_, int64
+from ..dtypes import bool_, int64, out_of_range
 from ..errors import IndexRangeError, ShapeError
 from ..tape.function import Function
 from ..tape.modes import recording
@@ -262,6 +262,8 @@ def setitem(x, index, value):
     except ValueError as error:
         shape = getattr(value, "shape", ())
         raise ShapeError(f"setitem: a value of shape {shape} does not fit into the chosen part of x: {error}") from None
+    except OverflowError as error:
+        raise out_of_range("setitem", error) from None
 
 
 def nonzero(input, *, as_tuple=False):

@@ -1,5 +1,7 @@
 """Matrix products. A GEMM takes its operands as they lie: transposed views are free."""
 
+import math
+
 from ..backend import device_of, gpu, moved
 from ..errors import DTypeError, ShapeError
 from ..tape.function import Function
@@ -25,7 +27,7 @@ def _beside(x, other):
 
 def _flat(x):
     """(..., d) as (n, d)."""
-    return x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
+    return x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
 class MatMul(Function):
@@ -75,7 +77,8 @@ def matmul(input, other):
     if b.ndim == 2 and a.ndim > 2:  # one large GEMM instead of many small ones
         if a.shape[-1] != b.shape[0]:
             MatMul().check(a, b)
-        return reshape(MatMul()(reshape(a, (-1, a.shape[-1])), b), (*a.shape[:-1], b.shape[1]))
+        rows = reshape(a, (math.prod(a.shape[:-1]), a.shape[-1]))
+        return reshape(MatMul()(rows, b), (*a.shape[:-1], b.shape[1]))
     return MatMul()(a, b)
 
 
@@ -90,7 +93,7 @@ class Linear(Function):
         y = _flat(x) @ weight.swapaxes(0, 1)
         if bias is not None:
             y += bias
-        return y if x.ndim == 2 else y.reshape(*x.shape[:-1], -1)
+        return y if x.ndim == 2 else y.reshape(*x.shape[:-1], weight.shape[0])
 
     def backward(self, gy, x, weight):
         wants_x, wants_weight, wants_bias = self.wants

@@ -89,11 +89,25 @@ def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean
     return _finish(name, loss, reduction, total, shape)
 
 
+class OfNothing(Function):
+    """y = 0 / 0, the mean where nothing counts: NaN, and so is the gradient."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def forward(self, loss):
+        return loss * math.nan
+
+    def backward(self, gy):
+        return gy * math.nan
+
+
 def _finish(name, loss, reduction, total, shape):
     if reduction == "mean" and total is not None:
+        loss = sum(loss)
         if backend[type(total)].host and not total:
-            return sum(loss) * 0.0 + math.nan  # nothing counted: NaN, with gradient 0; as 0 / 0 is on a device
-        return sum(loss) / total
+            return OfNothing(name)(loss)
+        return loss / total
     loss = _reduced(name, loss, reduction)
     return reshape(loss, shape) if reduction == "none" else loss
 

@@ -107,7 +107,7 @@ def binary(name, formula, forward, backward, rule=promote, serves=()):
         node = cls()
         try:
             y = forward(node, x, z)
-        except (ValueError, TypeError, MemoryError):
+        except (ValueError, TypeError, OverflowError, MemoryError):
             return cls()(input, other)  # which explains
         if y.__class__ is not x.__class__ or y.dtype is not x.dtype:
             return cls()(input, other)

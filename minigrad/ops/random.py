@@ -9,7 +9,7 @@ import secrets
 
 import numpy as np
 
-from ..backend import backend, device_of, moved, place
+from ..backend import backend, device_of, gpu, moved, place
 from ..dtypes import get_default_dtype, require_floats
 from ..errors import DTypeError, StateError
 from ..tape.variable import Variable, raw
@@ -65,6 +65,18 @@ def set_gpu_rng_state(state: dict, number: int) -> None:
         ) from None
 
 
+def random_state() -> tuple:
+    """The state of all random numbers, the host's and the GPUs': for `set_random_state` in the same process."""
+    return generator().bit_generator.state, [gpu_rng_state(i) for i in range(gpu[0].count)] if gpu else []
+
+
+def set_random_state(state: tuple) -> None:
+    """Go on from what `random_state` gave, in the same generator: others may hold it."""
+    generator().bit_generator.state, gpus = state
+    for i, at in enumerate(gpus):
+        set_gpu_rng_state(at, i)
+
+
 def set_rng_state(state: dict) -> None:
     """Go on from a state that `get_rng_state` gave."""
     kind = getattr(np.random, state["bit_generator"])
@@ -73,47 +85,51 @@ def set_rng_state(state: dict) -> None:
     _state["generator"] = np.random.Generator(bits)
 
 
-def _made(draw, size, dtype, device, requires_grad, given):
+def _made(draw, sides, size, dtype, device, requires_grad, given):
     dtype = np.dtype(dtype or get_default_dtype())
     if dtype.kind != "f":
         raise DTypeError(f"random: expected a float dtype, got {dtype}; write mg.randint for integers")
     # Drawn in float64, so that float32 and float64 models begin with the same numbers.
-    data = np.asarray(draw(given or generator(), sizes(size)), dtype)
+    data = np.asarray(draw(given or generator(), sizes(sides if size is None else (size,))), dtype)
     return Variable(moved(data, device), requires_grad)
 
 
-def rand(*size, generator=None, dtype=None, device=None, requires_grad=False):
+def rand(*sides, size=None, generator=None, dtype=None, device=None, requires_grad=False):
     """Uniform in [0, 1). `rand(2, 3)` or `rand((2, 3))`; generator - a numpy.random.Generator of your own."""
-    return _made(lambda g, shape: g.random(shape), size, dtype, device, requires_grad, generator)
+    return _made(lambda g, shape: g.random(shape), sides, size, dtype, device, requires_grad, generator)
 
 
-def randn(*size, generator=None, dtype=None, device=None, requires_grad=False):
+def randn(*sides, size=None, generator=None, dtype=None, device=None, requires_grad=False):
     """Standard normal. `randn(2, 3)` or `randn((2, 3))`; generator - a numpy.random.Generator of your own."""
-    return _made(lambda g, shape: g.standard_normal(shape), size, dtype, device, requires_grad, generator)
+    return _made(lambda g, shape: g.standard_normal(shape), sides, size, dtype, device, requires_grad, generator)
 
 
-def randint(low, high=None, size=None, *, generator=None, dtype=None, device=None):
+def randint(low=0, high=None, size=None, *, generator=None, dtype=None, device=None):
     """Integers (int64) in low..high-1, or 0..low-1. `randint(10, (2, 3))` or `randint(0, 10, (2, 3))`."""
     if size is None:
         low, high, size = 0, low, high
+    elif high is None:
+        low, high = 0, low
     data = (generator or _state["generator"]).integers(low, high, size, dtype=np.dtype(dtype or "int64"))
     return Variable(moved(np.asarray(data), device))
 
 
-def randperm(n, *, generator=None, device=None):
+def randperm(n, *, generator=None, dtype=None, device=None):
     """The numbers 0..n-1 (int64) in random order."""
     data = (generator or _state["generator"]).permutation(n)
-    return Variable(moved(np.asarray(data), device))
+    return Variable(moved(np.asarray(data, dtype or "int64"), device))
 
 
-def rand_like(x, dtype=None, device=None, requires_grad=False):
-    """Uniform in [0, 1), in x's shape, and in its dtype and on its device unless given."""
-    return rand(x.shape, dtype=dtype or x.dtype, device=device or device_of(raw(x)), requires_grad=requires_grad)
+def rand_like(input, dtype=None, device=None, requires_grad=False):
+    """Uniform in [0, 1), in input's shape, and in its dtype and on its device unless given."""
+    device = device or device_of(raw(input))
+    return rand(input.shape, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
 
 
-def randn_like(x, dtype=None, device=None, requires_grad=False):
-    """Standard normal, in x's shape, and in its dtype and on its device unless given."""
-    return randn(x.shape, dtype=dtype or x.dtype, device=device or device_of(raw(x)), requires_grad=requires_grad)
+def randn_like(input, dtype=None, device=None, requires_grad=False):
+    """Standard normal, in input's shape, and in its dtype and on its device unless given."""
+    device = device or device_of(raw(input))
+    return randn(input.shape, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
 
 
 def dropout(input, p=0.5, training=True):

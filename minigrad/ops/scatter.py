@@ -7,6 +7,8 @@ of the values, on a GPU any of them; the gradient is then that of all of them, a
 
 import math
 
+from numpy import finfo
+
 from ..backend import backend, computed
 from ..dtypes import int64, number
 from ..errors import DTypeError, ShapeError
@@ -212,7 +214,7 @@ def _filling(name, input, value):
             raise ShapeError(f"{name}: value must be a number or have no axes, got shape {value.shape}")
         return value if value.dtype == input.dtype else value.astype(input.dtype)
     kind = input.dtype.kind
-    if kind == "f" and 65504 < abs(value) < math.inf and abs(value) > float(lib(raw(input)).finfo(input.dtype).max):
+    if kind == "f" and 65504 < abs(value) < math.inf and abs(value) > float(finfo(input.dtype).max):
         raise DTypeError(f"{name}: {value} is too large for {input.dtype}; write {math.copysign(math.inf, value)}")
     return value if kind == "f" else bool(value) if kind == "b" else int(value)
 

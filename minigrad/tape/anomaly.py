@@ -91,13 +91,23 @@ class Anomaly(Observer):
     def __init__(self, kinds):
         self.kinds = kinds
 
+    def converted(self, node, given, operands, result):
+        if running.get() is not None or "inf" not in self.kinds or not any(map(self._kind, _outputs(node, result))):
+            return
+        node.called_at = caller()
+        for i, (x, y) in enumerate(zip(given, operands, strict=True)):
+            if y is not x and _holds(y, "inf"):
+                label = f"operand {i} ({input_names(node, len(given))[i]})"
+                x = cpu.xp.asarray(x) if isinstance(x, (list, tuple)) else x
+                _report("inf", f"{node.name}, converting {label} to {y.dtype},", "the result", y, {label: x}, node, {})
+
     def ran(self, node, operands, edges, result):
         outer = running.get()
         node.called_at = caller() if outer is None else within(outer)
         if outer is not None or not self.kinds:
             return  # what an operation calls may be infinite on the way
-        several = type(result) is tuple and not node.residuals
-        outputs = result if several else result[:1] if type(result) is tuple else (result,)
+        outputs = _outputs(node, result)
+        several = outputs is result
         for i, y in enumerate(outputs):
             kind = self._kind(y)
             if kind is not None:
@@ -140,6 +150,7 @@ class Anomaly(Observer):
 
 def _report(kind, what, name, output, inputs, node, origins):
     """Raise AnomalyError for `output`, which holds a number of this kind, unless it is an infinity handed on."""
+    derived = _numbers(node, derived=True)
     inputs = inputs | _numbers(node)
     carrier = next((label for label, x in inputs.items() if _holds(x, kind)), None)
     first = None
@@ -154,8 +165,15 @@ def _report(kind, what, name, output, inputs, node, origins):
         return
     place = () if node is None else (called(node),)
     first = first if getattr(node, "pointwise", False) else None
-    facts = (f"{label}: {_described(x, first)}" for label, x in inputs.items() if x is not None)
+    facts = (f"{label}: {_described(x, first)}" for label, x in (inputs | derived).items() if x is not None)
     raise AnomalyError("\n  ".join([f"{what}: {text}", *place, *facts]))
+
+
+def _outputs(node, result):
+    """The outputs in what `forward` returned, a tuple."""
+    if type(result) is tuple:
+        return result[:1] if node.residuals else result
+    return (result,)
 
 
 def _origin(edge):
@@ -175,9 +193,9 @@ def _named(label, x):
     return {} if x is None else {label: raw(x)}
 
 
-def _numbers(node):
-    """The numbers among the facts of `node`."""
-    facts = {} if node is None else vars(node)
+def _numbers(node, derived=False):
+    """The numbers among the facts of `node` that it was given, or those that its forward has derived."""
+    facts = {} if node is None else {k: x for k, x in vars(node).items() if (k in node.derived) is derived}
     return {f"its {name}": x for name, x in facts.items() if type(x) in (int, float) and not hasattr(Function, name)}
 
 

@@ -3,7 +3,7 @@
 from functools import partial
 from heapq import heapify, heappop, heappush
 
-from ..backend import backend, computed, detours, device_of, gpu, many_gpus, moved, out_of_memory
+from ..backend import around, backend, computed, detours, device_of, gpu, many_gpus, moved, out_of_memory
 from ..errors import GraphError, ShapeError
 from .arrival import accumulate, before_adding, follow, own, run_hooks, shared
 from .function import Alias, Output, Partial
@@ -90,16 +90,21 @@ def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=
             inputs - a Variable or a sequence of them, to be filled instead of all leaves.
     Raises: GraphError if nothing was recorded, the graph is used up, or a saved value has been overwritten.
     """
+    backward_from([self], [gradient], retain_graph, create_graph, inputs)
+
+
+def backward_from(outputs, gradients, retain_graph=None, create_graph=False, inputs=None):
+    """`backward` of several outputs at once, each with its gradient or None."""
     here = many_gpus[0].current() if many_gpus else None
     try:
         if inputs is None:
-            found = _propagate("backward", [self], [gradient], retain_graph, create_graph)
+            found = _propagate("backward", outputs, gradients, retain_graph, create_graph)
             accumulate(found, create_graph)
         else:
-            inputs = _listed(inputs)
+            inputs = listed(inputs)
             if not inputs:
                 raise GraphError("backward: inputs is empty; leave it out to fill all leaves")
-            found = _propagate("backward", [self], [gradient], retain_graph, create_graph, inputs)
+            found = _propagate("backward", outputs, gradients, retain_graph, create_graph, inputs)
             filled = {x for x in inputs if x.creator is not None and x.creator.retained is not None}  # on the way
             accumulate({x: found[x.edge] for x in inputs if x.edge in found and x not in filled}, create_graph)
     finally:
@@ -107,21 +112,36 @@ def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=
             many_gpus[0].set_current(here)
 
 
-def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, allow_unused=False):
+def grad(
+    outputs,
+    inputs,
+    grad_outputs=None,
+    retain_graph=None,
+    create_graph=False,
+    only_inputs=True,
+    allow_unused=None,
+    *,
+    materialize_grads=False,
+):
     """The gradients of `outputs` with respect to `inputs`. Visits only what leads there and touches no `.grad`.
 
     Args:    outputs, inputs - a Variable or a sequence of them; inputs need not be leaves.
              grad_outputs - one gradient per output, of its shape; None is 1 for an output of one element.
              retain_graph - keep the saved values for another backward. Default: create_graph.
              create_graph - record the gradients, so that they can be differentiated.
+             only_inputs - PyTorch's; only True is possible.
              allow_unused - None for an input that the outputs do not depend on, instead of an error.
+             materialize_grads - zeros for such an input.
     Returns: tuple of Variables, one per input.
     Raises:  GraphError if an input does not require grad, or was not used.
     """
-    outputs, inputs = _listed(outputs), _listed(inputs)
-    gradients = [None] * len(outputs) if grad_outputs is None else _listed(grad_outputs)
-    if len(gradients) != len(outputs):
-        raise GraphError(f"grad: {len(outputs)} outputs, but {len(gradients)} grad_outputs")
+    if not only_inputs:
+        raise GraphError("grad: only_inputs=False would fill the .grad of other leaves; call backward() for that")
+    if materialize_grads and allow_unused is False:
+        raise GraphError("grad: materialize_grads=True gives zeros for unused inputs, which allow_unused=False forbids")
+    allow_unused = allow_unused or materialize_grads
+    outputs, inputs = listed(outputs), listed(inputs)
+    gradients = one_each("grad", outputs, grad_outputs, "grad_outputs")
     here = many_gpus[0].current() if many_gpus else None
     try:
         found = _propagate("grad", outputs, gradients, retain_graph, create_graph, inputs)
@@ -130,6 +150,8 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
                 raise GraphError(
                     f"grad: the outputs do not depend on input {i} {x.shape}; allow_unused=True gives None for it"
                 )
+        if materialize_grads:
+            found |= {x.edge: _zeros(x, create_graph) for x in inputs if x.edge not in found}
         if create_graph:
             return tuple(found.get(x.edge) for x in inputs)
         others = shared(found)
@@ -140,8 +162,24 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
             many_gpus[0].set_current(here)
 
 
-def _listed(x):
+def listed(x):
+    """A Variable or a sequence of them as a list."""
     return [x] if hasattr(x, "dtype") else list(x)
+
+
+def one_each(caller, outputs, gradients, name):
+    """The gradients to begin with, one for each output: Nones where `gradients` is None."""
+    gradients = [None] * len(outputs) if gradients is None else listed(gradients)
+    if len(gradients) != len(outputs):
+        raise GraphError(f"{caller}: {len(outputs)} outputs, but {len(gradients)} {name}")
+    return gradients
+
+
+def _zeros(x, create_graph):
+    """The gradient of an input without influence."""
+    with around(x.data):
+        g = backend[type(x.data)].xp.zeros_like(x.data)
+    return Variable(g, True) if create_graph else g
 
 
 def _propagate(caller, outputs, gradients, retain_graph, create_graph, targets=None):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..backend import HERE, around, backend, detours, gpu, many_gpus, numbers_beside, out_of_memory, together
-from ..dtypes import cast
+from ..dtypes import cast, out_of_range
 from ..errors import GraphError, MinigradError
 from .modes import recording
 from .observers import as_part_of, observing
@@ -85,6 +85,7 @@ class Function:
     hooks: Any = None
     retained: Any = None  # a weak reference to the Variable whose grad is filled on the way
     called_at: Any = None  # the user's line, where that is known: see provenance.py
+    derived: Any = ()  # the names of the facts that forward put on it, where somebody observed
     first_leaf: Any = None  # where the chain of first inputs begins, once that was asked: see writing.py
 
     needs: tuple[int, ...] = ()  # what backward names, as positions in (*inputs, *residuals, y)
@@ -158,7 +159,7 @@ class Function:
                 if self.dtype_rule is not None:
                     arrays = self.promoted(arrays)
                 y = self.forward(*arrays)
-        except (ValueError, TypeError, IndexError, AttributeError, MemoryError) as error:
+        except (ValueError, TypeError, IndexError, AttributeError, OverflowError, MemoryError) as error:
             raise self._explained(error, arrays) from None
         if type(y) is tuple:
             if not self.residuals:
@@ -193,10 +194,16 @@ class Function:
         observers = observing.get()
         if gpu:
             arrays = numbers_beside(arrays, edges)
+        given, facts = arrays, set(vars(self)) if observers else ()
         with together(self.name, arrays) if gpu else HERE:
             if self.dtype_rule is not None:
                 arrays = self.promoted(arrays)
             y = as_part_of(self, self.forward, *arrays) if observers else self.forward(*arrays)
+        if observers and (derived := vars(self).keys() - facts):
+            self.derived = derived
+        for observer in observers:
+            if arrays is not given:
+                observer.converted(self, given, arrays, y)
         for observer in observers:
             observer.ran(self, arrays, edges, y)
         return y, arrays
@@ -233,6 +240,8 @@ class Function:
             return error
         if isinstance(error, MemoryError):
             return out_of_memory(self.name, arrays, error)
+        if isinstance(error, OverflowError):
+            return out_of_range(self.name, error)
         try:
             self.check(*arrays)
         except MinigradError as explanation:

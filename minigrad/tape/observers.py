@@ -31,6 +31,9 @@ class Observer:
         `edges` are what `node.edges` will be if it is recorded. Where `running` is set, that operation called it.
         """
 
+    def converted(self, node, given, operands, result):
+        """Before `ran`: the operands `given` to an operation went in as `operands`, for dtypes that differ."""
+
     def returned(self, node, gy, gradients):
         """The gradient formula of `node` has made `gradients` of `gy`: arrays, or Variables under create_graph."""
 

@@ -126,7 +126,8 @@ class Variable:
         __abs__ = __invert__ = __neg__
         __sub__ = __mul__ = __truediv__ = __floordiv__ = __mod__ = __pow__ = __matmul__ = __add__
         __radd__ = __rsub__ = __rmul__ = __rtruediv__ = __rfloordiv__ = __rmod__ = __rpow__ = __rmatmul__ = __add__
-        __iadd__ = __isub__ = __imul__ = __itruediv__ = __ipow__ = __add__
+        __iadd__ = __isub__ = __imul__ = __itruediv__ = __ipow__ = __ifloordiv__ = __imod__ = __add__
+        __iand__ = __ior__ = __ixor__ = __ilshift__ = __irshift__ = __add__
         __and__ = __or__ = __xor__ = __rand__ = __ror__ = __rxor__ = __add__
         __lshift__ = __rshift__ = __rlshift__ = __rrshift__ = __add__
         __lt__ = __le__ = __gt__ = __ge__ = __add__

@@ -4,14 +4,13 @@ import sys
 import weakref
 
 from ..backend import around, backend, computed, detours
+from ..dtypes import RANK
 from ..errors import DTypeError, GraphError, ShapeError
 from .function import Alias, Function
 from .modes import recording
 from .observers import observing, tell
 from .variable import Variable
 from .versions import memory, owner_of, tick
-
-_KINDS = "buif"
 
 
 def write(caller, x, operation, *others):
@@ -25,7 +24,7 @@ def write(caller, x, operation, *others):
         y = _result(caller, x, operation, others)
     if y.shape != x.shape:
         raise ShapeError(f"{caller}: the result has shape {y.shape}, and must fit into {x.shape}")
-    if _KINDS.index(y.dtype.kind) > _KINDS.index(x.dtype.kind):
+    if RANK[y.dtype.kind] > RANK[x.dtype.kind]:
         raise DTypeError(f"{caller}: the result is {y.dtype}, and x holds {x.dtype}; convert x first")
     assign(caller, x.data, y.data)
     if y.tracked and x.creator is not None and x.creator.retained is not None:

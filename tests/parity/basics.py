@@ -106,7 +106,8 @@ F.binary_cross_entropy_with_logits(a, share, pos_weight=var)
 F.binary_cross_entropy_with_logits(a, share, var, reduction="sum", pos_weight=var) | lib.zeros(2, 3) | lib.ones((2,))
 lib.full((2, 3), 1.5) | lib.eye(3) | lib.eye(2, 3) | lib.arange(2, 9, 3) | lib.arange(0, 1, 0.25)
 lib.linspace(0, 1, 5) | lib.zeros_like(a) | lib.ones_like(i) | lib.full_like(a, 3) | lib.tensor([[1, 2], [3, 4]])
-lib.tensor([]) | lib.linspace(1, 2, 1)
+lib.tensor([]) | lib.linspace(1, 2, 1) | lib.is_floating_point(a) | lib.is_floating_point(i)
+a[lib.newaxis] * lib.pi + lib.e
 """
 
 METHODS = """
@@ -140,7 +141,7 @@ lib.pow(-2.0, power) | lib.pow(low, power) | lib.div(zero, zero) | lib.div(1, ze
 lib.sqrt(low) | lib.log1p(low) | lib.var(same) | lib.std(same) | lib.std(same, 1) | lib.std(same, 0, correction=0)
 lib.var(scalar) | lib.std(same[:, :1], 1) | lib.var(same[:1], 0) | lib.logsumexp(same, 1) | F.layer_norm(same, (3,))
 lib.where(odd > 0, odd, 0.0) | lib.where(odd > 0, lib.sqrt(odd), odd2) | lib.relu(odd) | F.leaky_relu(odd, 0.1)
-lib.abs(odd[1:]) | lib.sign(odd[1:]) | lib.clamp(odd, -1, 1) | lib.clamp(odd, odd2, odd2 + 1).detach()
+lib.abs(odd[1:]) | lib.sign(odd[1:]) | lib.clamp(odd, -1, 1) | lib.clamp(odd, odd2, odd2 + 1)
 lib.maximum(odd, odd2) | lib.minimum(odd, odd2) | lib.exp(odd) | lib.expm1(odd) | lib.log(odd) | lib.sqrt(odd)
 lib.tanh(odd) | lib.sigmoid(odd) | lib.erf(odd) | F.gelu(odd) | F.softplus(odd) | lib.sin(odd) | lib.pow(odd, 2)
 lib.pow(odd, 0) | lib.pow(odd, odd2) | lib.pow(2.0, odd) | lib.sum(odd) | lib.mean(odd) | lib.var(odd) | lib.max(odd)

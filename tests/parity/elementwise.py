@@ -148,6 +148,7 @@ lib.round(halves, decimals=1) | lib.round(halves, decimals=-1) | lib.logit(numbe
 lib.nan_to_num(odd) | lib.nan_to_num(odd, nan=float("nan"), posinf=7) | lib.nan_to_num(odd.float())
 lib.xlogy(0.0, second) | lib.xlogy(first, 0.0) | lib.addcdiv(finite, finite2, zero) | lib.addcmul(odd, odd2, zero)
 lib.lerp(first, second, 0.3) | lib.lerp(first, second, second) | lib.clamp_min(zero, low) | lib.clamp_max(zero, low)
+lib.clamp(low, zero, zero) | lib.clamp(zero, low, -low) | lib.clamp_min(odd, odd2)
 lib.clamp_min(zero, 0) | lib.clamp_max(zero, 0.0) | lib.clamp_min(odd, 0) | lib.clamp_max(odd, 0)
 lib.hypot(huge * 1e300, huge) | lib.logaddexp(huge, -huge) | lib.logaddexp2(huge, huge)
 lib.div(zero, low, rounding_mode="trunc") | lib.div(zero, zero, rounding_mode="floor") | lib.fmod(odd, 2.0)

@@ -126,5 +126,8 @@ lib.slogdet(mat0) | lib.logdet(mats0) | lib.linalg.solve(sq, n0) | lib.linalg.so
 lib.linalg.cholesky(mats0) | lib.linalg.eigvalsh(mats0) | lib.linalg.svdvals(none) | lib.linalg.svdvals(mats0)
 lib.linalg.matrix_norm(none) | lib.linalg.norm(none) | lib.linalg.matrix_norm(none, "nuc")
 lib.cdist(none, y3 @ y3.T) | lib.cdist(n0, n0) | lib.cdist(none, none, 1) | lib.linalg.vecdot(n0, n0)
-lib.linalg.multi_dot([n0, none, sq]) | lib.matrix_power(mats0, 2)
+lib.linalg.multi_dot([n0, none, sq]) | lib.matrix_power(mats0, 2) | in0 @ none | lib.matmul(in0, n0.T) | in0 @ nothing
+in0[:0] @ none | in0.mT @ y3 | lib.tensordot(in0, none, 1) | F.linear(in0, n0) | F.linear(in0, n0, v3)
+F.linear(bat0, x4.T[:, :1].expand(2, 4)) | F.linear(sqs, none) | F.linear(sqs, none, nothing) | F.linear(in0[0, 0], n0)
+F.linear(in0, mat0) | F.linear(v3, none)
 """
