@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 from importlib import metadata
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -269,6 +270,7 @@ def test_a_driver_that_nvidia_smi_does_not_see(monkeypatch):
     assert found == ["a GPU needs NVIDIA's driver: see whether `nvidia-smi` finds it"]
 
 
+@pytest.mark.skipif(find_spec("cupy") is not None, reason="there is a CuPy")
 def test_a_cupy_that_is_listed_and_gone(tmp_path):
     lines = told(run(tmp_path, hidden=["cupy"], packages=WHEELS["cuda13"]))
     assert lines["CuPy"] == ["installed, and cannot be imported"]
