@@ -150,6 +150,7 @@ def cuda_backend(monkeypatch):
     yield backend
     for kind in [k for k in backend.backend if k.__module__.startswith("cupy")]:
         del backend.backend[kind]
+        backend.detours.remove(kind)
 
 
 def test_an_array_of_cupys_belongs_to_the_cuda_backend(cuda_backend):
