@@ -113,6 +113,8 @@ def full(size, fill_value, dtype=None, device=None, requires_grad=False):
     with place(device) as library:
         value = value if isinstance(value, (bool, int, float)) else moved(as_array(value), library.here())
         try:
+            if type(value) is int:
+                np.asarray(value, dtype)  # refuses what the dtype does not hold; full() of NumPy 2.0 wraps it
             return Variable(library.xp.full(size, value, dtype), requires_grad)
         except OverflowError as error:
             raise out_of_range("full", error) from None
