@@ -88,7 +88,7 @@ class Check:
                 found = Finding(kind, order, leaf.path, leaf.point.shape, at, own, exact)
                 found.hint = f"in {leaf.dtype}; in float64 it is right"
                 self.report.findings.append(found)
-                self.report.judge(*(("wrong",) if kind == "wrong" else ("inconclusive", kind)))
+                self.report.judge("wrong" if kind == "wrong" else "inconclusive", "" if kind == "wrong" else kind)
         if order == 1 and not self.allow_zero and self.report.verdict == "right":
             self._see_that_something_was_shown(subject, gradients)
 
@@ -131,7 +131,7 @@ class Check:
             self.report.findings += [f for f in there.findings if f.kind == "wrong"]
 
     def _see_that_something_was_shown(self, subject, gradients):
-        size = float(np.linalg.norm(subject.contributions([leaf.point for leaf in subject.leaves])))
+        size = float(np.linalg.norm(subject.base))
         parts = [np.abs(g * scale_of(leaf.point)) for g, leaf in zip(gradients, subject.leaves, strict=True)]
         dead = [
             leaf.path
