@@ -10,16 +10,14 @@ are other references than the graph's, as to a batch. Whether there are, Python'
 import html
 import sys
 from collections import Counter
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from .containers import leaves
-from .lint.graph import closure, losses_of, place_of
-from .lint.modules import Models
-from .lint.trace import as_before
+from .models import Models, as_before, outputs_in
 from .tape import Variable, enable_grad, raw
+from .tape.history import leaves_behind, nodes_behind
 from .tape.observers import Observer, Observing, running
-from .tape.provenance import caller, saved_names
+from .tape.provenance import caller, place_of, saved_names
 from .tape.versions import owner_of
 
 OUTSIDE = "(outside)"  # of all modules
@@ -41,15 +39,17 @@ def memory_report(outputs, model=None, *, top: int = 10) -> "MemoryReport":
     models = Models([] if model is None else model, "memory_report: the model")
     paths: dict = {}
     if callable(outputs) and not isinstance(outputs, Variable):
-        with as_before(models.modules.values()), _watched(models, paths), enable_grad():
+        watcher = _Paths(paths)
+        with as_before(models.modules.values()), models.calls() as watcher.calls, Observing(watcher), enable_grad():
             outputs = outputs()
-    outputs = losses_of(outputs, "memory_report: outputs")
-    nodes = closure(y.edge for y in outputs if y.requires_grad)
+    outputs = outputs_in(outputs, "memory_report: outputs")
+    edges = [y.edge for y in outputs if y.requires_grad]
+    nodes = nodes_behind(edges)
     owners = {p: path.rpartition(".")[0] for path, p in models.parameters.items()}
     for node in nodes:
         if node not in paths:
             paths[node] = next((owners[e] for e in node.edges if e in owners), OUTSIDE)
-    trained = dict.fromkeys([*owners, *(e for node in nodes for e in node.edges if e is not None and not e.order)])
+    trained = dict.fromkeys([*owners, *leaves_behind(edges, nodes)])
     buffers = [b for m in models.roots.values() for b in m.buffers()]
     held, parameters = _bytes_of([x.data for x in (*trained, *buffers)])
     _, gradients = _bytes_of([x.grad.data for x in trained if x.grad is not None])
@@ -240,26 +240,10 @@ class _Paths(Observer):
     """Notes for each operation the module in whose forward it ran, and the line."""
 
     def __init__(self, paths):
-        self.paths, self.inside = paths, []
+        self.paths, self.calls = paths, []
 
     def ran(self, node, operands, edges, result):
         if running.get() is None:
             node.called_at = node.called_at or caller()
-            if self.inside:
-                self.paths[node] = self.inside[-1]
-
-
-@contextmanager
-def _watched(models, paths):
-    """Fill `paths` with {node: path of the module}."""
-    watcher, handles = _Paths(paths), []
-    try:
-        for path, m in models.modules.items():
-            enter = m.register_forward_pre_hook(lambda *_, path=path: watcher.inside.append(path), prepend=True)
-            leave = m.register_forward_hook(lambda *_: (watcher.inside.pop(), None)[1], always_call=True)
-            handles += [enter, leave]
-        with Observing(watcher):
-            yield
-    finally:
-        for handle in handles:
-            handle.remove()
+            if self.calls:
+                self.paths[node] = self.calls[-1].path

@@ -32,7 +32,7 @@ FLOORS = (
     ("ops",),
     (
         *("methods", "protocols", "containers", "serialization", "data", "cuda", "amp", "info", "linalg"),
-        *("autograd", "func", "checkpoint", "gradcheck", "testing", "lint", "memory_report"),
+        *("autograd", "func", "checkpoint", "models", "gradcheck", "testing", "lint", "memory_report", "viz"),
     ),
     ("nn", "optim"),
 )

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..backend import backend, device_of, moved
 from ..containers import leaves, paths, rebuilt
+from ..models import is_module
 from ..tape import Variable, raw
 
 DOUBLE = np.dtype("float64")
@@ -57,26 +58,6 @@ def is_float(x) -> bool:
 def outputs_of(y):
     """The Variables of floats among what a function returned."""
     return [v for _, v in parts(y, "y") if isinstance(v, Variable) and v.dtype.kind == "f"]
-
-
-def reached(outputs):
-    """The leaves of the tape from which `outputs` were computed."""
-    todo, seen, found = [y.edge for y in outputs if y.requires_grad], set(), []
-    while todo:
-        edge = todo.pop()
-        if edge is None or edge in seen:
-            continue
-        seen.add(edge)
-        if isinstance(edge, Variable):
-            found.append(edge)
-        else:
-            todo += edge.edges
-    return found
-
-
-def is_module(x):
-    """True for what has parameters and buffers."""
-    return hasattr(x, "named_parameters") and hasattr(x, "named_buffers")
 
 
 def captured(fn, given=()):

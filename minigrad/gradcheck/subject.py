@@ -10,20 +10,20 @@ import numpy as np
 
 from ..backend import device_of, moved
 from ..errors import GraphError, MinigradError
+from ..models import is_module
 from ..ops.random import random_state, set_random_state
 from ..tape import Variable, enable_grad, grad, raw
+from ..tape.history import leaves_behind, nodes_behind
 from .leaves import (
     DOUBLE,
     Leaf,
     captured,
     changed,
     is_float,
-    is_module,
     names_of,
     only_once,
     outputs_of,
     parts,
-    reached,
     values,
 )
 
@@ -87,7 +87,8 @@ class Subject:
                 path for (path, v), b in zip(inputs, before, strict=True) if not np.array_equal(values(v), b, True)
             ]
         tracked = [y for y in outputs if y.requires_grad]
-        found = reached(tracked)
+        edges = [y.edge for y in tracked]
+        found = leaves_behind(edges, nodes_behind(edges))
         known = {id(leaf.variable) for leaf in self.leaves}
         order = {key: i for i, key in enumerate(self.names)}
         fresh = sorted((v for v in found if id(v) not in known), key=lambda v: order.get(id(v), len(order)))

@@ -10,9 +10,11 @@ Files: modules.py looks at the attributes of modules, graph.py at the tape, trai
 trace.py runs a function and finds the line where the path from a parameter to the loss breaks; report.py tells it all.
 """
 
+from ..models import Models, outputs_in
 from ..tape import Variable
-from .graph import Graph, losses_of, place_of
-from .modules import Models
+from ..tape.provenance import place_of
+from .graph import Graph
+from .modules import look_at_changes, look_at_modules
 from .report import Report
 from .trace import Trace
 from .training import look_at_gradients, look_at_optimizers
@@ -48,16 +50,16 @@ def lint(model, loss, *, optimizer=None) -> Report:
     Returns: a Report. `findings` have a kind, path, text, and place: the line, or "" where it is not known.
     Raises:  TypeError for what is no module, or no Variable.
     """
-    models = Models(model)
+    models = Models(model, "lint: the model")
     trace = None
     if callable(loss) and not isinstance(loss, Variable):
         trace = Trace()
         loss = trace.run(loss, models)
-        before, models = models, Models(model)
-    losses = losses_of(loss)
+        before, models = models, Models(model, "lint: the model")
+    losses = outputs_in(loss, "lint: the loss")
     report = Report(models.name)
     if trace is not None:
-        models.look_at_changes(report, before)
+        look_at_changes(report, models, before)
     graph = Graph(losses)
     graph.look_at_losses(report)
     graph.look_at_nodes(report)
@@ -66,7 +68,7 @@ def lint(model, loss, *, optimizer=None) -> Report:
     if trace is not None:
         trace.forget()
     graph.look_at_leaves(report, models)
-    models.look(report, optimizer)
+    look_at_modules(report, models, optimizer)
     look_at_optimizers(report, models, graph, optimizer)
     if trace is None and any(f.kind == "unreached" for f in report.findings):
         report.notes.append("given a function, as lint(model, lambda: ...), it can tell the line")

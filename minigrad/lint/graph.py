@@ -4,24 +4,12 @@ import sys
 from collections import Counter
 
 from ..backend import around, backend
-from ..containers import leaves as parts
 from ..tape import Function, Variable
-from ..tape.provenance import told
+from ..tape.history import leaves_behind, nodes_behind
+from ..tape.provenance import place_of, where
 
 # Where operations only move values: what goes in comes out, in another shape, dtype or order.
 _MOVERS = "tape.function ops.shape ops.index ops.gather ops.cut ops.flip ops.repeat protocols nn.hooks".split()
-
-
-def losses_of(loss, what="lint: the loss"):
-    """The Variables in `loss`. Raises: TypeError where it is none."""
-    found = parts(loss)
-    for x in found or [loss]:
-        if not isinstance(x, Variable):
-            raise TypeError(
-                f"{what} must be a Variable, a function that returns one, or several in a list, not a "
-                f"{type(x).__name__}"
-            )
-    return found
 
 
 class Graph:
@@ -33,9 +21,8 @@ class Graph:
     def __init__(self, losses):
         self.losses = losses
         edges = list(dict.fromkeys(y.edge for y in losses if y.requires_grad))
-        self.nodes = closure(edges)
-        used = [e for node in self.nodes for e in node.edges if e is not None]
-        self.leaves = [e for e in dict.fromkeys([*edges, *used]) if not e.order]
+        self.nodes = nodes_behind(edges)
+        self.leaves = leaves_behind(edges, self.nodes)
 
     def is_used_up(self):
         """True if a backward has gone through already."""
@@ -97,28 +84,6 @@ class Graph:
                 what = "was made while the loss was computed: it is a new one each time, and is never trained; make it "
                 path = x.name or f"a Parameter {x.shape}"
                 report.add("made", path, f"{what}in __init__{first}", place_of(node))
-
-
-def closure(edges) -> list:
-    """The nodes among `edges`, and all that can be reached from them, in the order of birth."""
-    found = dict.fromkeys(e for e in edges if e is not None and e.order)
-    todo = list(found)
-    while todo:
-        fresh = dict.fromkeys(e for e in todo.pop().edges if e is not None and e.order and e not in found)
-        found |= fresh
-        todo += fresh
-    return sorted(found, key=lambda node: node.order)
-
-
-def place_of(node) -> str:
-    """The line that called `node`, or ""."""
-    return told(node.called_at) if getattr(node, "called_at", None) is not None else ""
-
-
-def where(node) -> str:
-    """For sentences: " at this line", or nothing."""
-    place = place_of(node)
-    return f" at {place}" if place else ""
 
 
 def _origin(node):

@@ -1,88 +1,45 @@
 """What modules hold: their parameters by path, and what lies in their attributes where no module looks."""
 
+from ..models import is_module
 from ..tape import Variable
 from .report import Report
 
 _REGISTERED = ("_parameters", "_buffers", "_modules", "_hooks", "_transient")
 
 
-def is_module(x) -> bool:
-    """Modules are told by what they have: this file lies below nn."""
-    return not isinstance(x, type) and all(
-        hasattr(x, name) for name in ("named_parameters", "named_modules", "named_buffers")
-    )
+def look_at_modules(report: Report, models, optimizer=None):
+    """Findings about what is hidden and about dtypes; notes about what is frozen, and the mode."""
+    known = {id(m) for m in models.modules.values()}
+    known |= {id(x) for m in models.modules.values() for x in (*m.parameters(), *m.buffers())}
+    known |= {id(p) for p in optimized(optimizer)}  # a leaf there is trained, by whatever name
+    for path, module in models.modules.items():
+        for name, value in vars(module).items():
+            if name not in _REGISTERED:
+                _look_inside(report, f"{path}.{name}", value, known, set(), name)
+    _look_at_dtypes(report, models)
+    frozen = [path for path, p in models.parameters.items() if not p.requires_grad]
+    if frozen:
+        report.notes.append(f"frozen: {shortened(frozen)}")
+    for root, module in models.roots.items():
+        if not getattr(module, "training", True) and any(map(_depends_on_mode, module.modules())):
+            report.notes.append(f"{root} is in evaluation mode; {root}.train() is for training")
 
 
-class Models:
-    """The modules that are looked at.
+def look_at_changes(report: Report, models, before):
+    """Findings about Parameters that have taken the place of others since `before`."""
+    for path, p in models.parameters.items():
+        if before.parameters.get(path, p) is not p:
+            text = "was replaced while the loss was computed: it is a new one each time, and is never trained; make "
+            report.add("made", path, f"{text}it in __init__")
 
-    Holds: parameters - {path: Parameter}, shared ones once. name - what to call them all.
-    Raises: TypeError for what is no module.
-    """
 
-    def __init__(self, model, what="lint: the model"):
-        single = is_module(model)
-        self.roots = {"model": model} if single else self._listed(model, what)
-        self.name = ", ".join(type(m).__name__ for m in self.roots.values())
-        self.parameters = {}
-        seen = set()
-        for root, module in self.roots.items():
-            for name, p in module.named_parameters():
-                if p not in seen:
-                    seen.add(p)
-                    self.parameters[f"{root}.{name}"] = p
-        self.modules = {_path(r, n): m for r, root in self.roots.items() for n, m in root.named_modules()}
-
-    def _listed(self, model, what):
-        try:
-            roots = dict(enumerate(model)) if not isinstance(model, dict) else model
-        except TypeError:
-            roots = {0: model}
-        for m in roots.values():
-            if not is_module(m):
-                raise TypeError(f"{what} must be a module or a list of modules, and has a {type(m).__name__}")
-        return {f"model[{key!r}]": m for key, m in roots.items()}
-
-    @property
-    def trainable(self):
-        """{path: Parameter} of those that require grad."""
-        return {path: p for path, p in self.parameters.items() if p.requires_grad}
-
-    def look(self, report: Report, optimizer=None):
-        """Findings about what is hidden and about dtypes; notes about what is frozen, and the mode."""
-        known = {id(m) for m in self.modules.values()}
-        known |= {id(x) for m in self.modules.values() for x in (*m.parameters(), *m.buffers())}
-        known |= {id(p) for p in optimized(optimizer)}  # a leaf there is trained, by whatever name
-        for path, module in self.modules.items():
-            for name, value in vars(module).items():
-                if name not in _REGISTERED:
-                    _look_inside(report, f"{path}.{name}", value, known, set(), name)
-        self._look_at_dtypes(report)
-        frozen = [path for path, p in self.parameters.items() if not p.requires_grad]
-        if frozen:
-            report.notes.append(f"frozen: {shortened(frozen)}")
-        for root, module in self.roots.items():
-            if not getattr(module, "training", True) and any(map(_depends_on_mode, module.modules())):
-                report.notes.append(f"{root} is in evaluation mode; {root}.train() is for training")
-
-    def look_at_changes(self, report: Report, before):
-        """Findings about Parameters that have taken the place of others since `before`."""
-        for path, p in self.parameters.items():
-            if before.parameters.get(path, p) is not p:
-                text = (
-                    "was replaced while the loss was computed: it is a new one each time, and is never trained; make "
-                )
-                report.add("made", path, f"{text}it in __init__")
-
-    def _look_at_dtypes(self, report):
-        for root in self.roots:
-            own = {path: p for path, p in self.parameters.items() if path.startswith(f"{root}.")}
-            wide = [path for path, p in own.items() if p.dtype == "float64"]
-            if wide and any(p.dtype == "float32" for p in own.values()):
-                text = (
-                    f"are float64, and others of {root} are float32: all that is computed from them becomes float64; "
-                )
-                report.add("dtype", ", ".join(wide), f"{text}write {root}.float()")
+def _look_at_dtypes(report, models):
+    for root in models.roots:
+        own = {path: p for path, p in models.parameters.items() if path.startswith(f"{root}.")}
+        wide = [path for path, p in own.items() if p.dtype == "float64"]
+        if wide and any(p.dtype == "float32" for p in own.values()):
+            text = f"are float64, and others of {root} are float32: all that is computed from them becomes float64; "
+            report.add("dtype", ", ".join(wide), f"{text}write {root}.float()")
 
 
 def optimized(optimizer):
@@ -135,10 +92,6 @@ def _depends_on_mode(module):
     """Whether its forward asks if it is in training."""
     code = getattr(type(module).forward, "__code__", None)
     return code is not None and "training" in code.co_names
-
-
-def _path(root, name):
-    return f"{root}.{name}" if name else root
 
 
 def shortened(paths, count=6) -> str:

@@ -8,57 +8,16 @@ there it is followed to the loss, so that breaks that do not matter, as in a met
 import functools
 import operator
 import weakref
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..backend import around, gpu
-from ..ops.random import generator, gpu_rng_state, set_gpu_rng_state
+from ..models import as_before
 from ..tape import Variable, enable_grad, is_grad_enabled
+from ..tape.history import nodes_behind
 from ..tape.observers import Observer, Observing, running
-from ..tape.provenance import caller
-from ..tape.versions import memory, owner_of
-from .graph import closure, where
-
-
-@contextmanager
-def as_before(modules):
-    """Random numbers, buffers and gradients of `modules` are put back in the end.
-
-    Gives a set, in the end of those parameters to whose gradients something was done.
-    """
-    state = generator().bit_generator.state
-    there = [gpu_rng_state(i) for i in range(gpu[0].count)] if gpu else []
-    buffers = [(m, name, b, b.data) for m in modules for name, b in m.named_buffers(recurse=False)]
-    grads = {p: p.grad for m in modules for p in m.parameters()}
-    stamps = {p: memory.stamp(g.data) for p, g in grads.items() if g is not None}
-    values = {p: _copy(g.data) for p, g in grads.items() if g is not None}
-    touched: set = set()
-    for _, _, b, array in buffers:
-        b.data = _copy(array)
-    try:
-        yield touched
-    finally:
-        generator().bit_generator.state = state
-        for i, each in enumerate(there):
-            set_gpu_rng_state(each, i)
-        for m, name, b, array in buffers:
-            b.data = array
-            if getattr(m, name) is not b:
-                setattr(m, name, b)
-        for p, g in grads.items():
-            written = g is not None and memory.stamp(g.data) != stamps[p]
-            if written or p.grad is not g:
-                touched.add(p)
-            if written:
-                g.data = values[p]
-            p.grad = g
-
-
-def _copy(array):
-    with around(array):
-        return array.copy()
+from ..tape.provenance import caller, where
+from ..tape.versions import owner_of
 
 
 class Break(NamedTuple):
@@ -141,7 +100,7 @@ class Trace(Observer):
     def why(self, lost, losses):
         """For each of `lost`, leaves that do not lead to `losses`: (what broke the path, the operation or None)."""
         bits = {p: 1 << i for i, p in enumerate(lost)}
-        for node in closure([*self.nodes, *(e for b in self.breaks for e in b.sources)]):
+        for node in nodes_behind([*self.nodes, *(e for b in self.breaks for e in b.sources)]):
             bits[node] = 0
             for edge in node.edges:
                 bits[node] |= bits.get(edge, 0)

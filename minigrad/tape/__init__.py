@@ -6,7 +6,8 @@
 
 Read in this order: variable.py (what is computed with), function.py (an operation, and how it is recorded),
 engine.py (how gradients flow back), arrival.py (where they arrive). modes.py switches recording off and on; versions.py
-knows what was overwritten; observers.py, provenance.py and anomaly.py are for debugging, and off the straight way.
+knows what was overwritten, history.py what lies behind a result; observers.py, provenance.py and anomaly.py are for
+debugging, and off the straight way.
 """
 
 from .anomaly import detect_anomaly as detect_anomaly

@@ -49,6 +49,17 @@ def called(node) -> str:
     return f"{node.name} was called at {told(node.called_at)}"
 
 
+def place_of(node) -> str:
+    """The line that called `node`, or ""."""
+    return told(node.called_at) if getattr(node, "called_at", None) is not None else ""
+
+
+def where(node) -> str:
+    """For sentences: " at this line", or nothing."""
+    place = place_of(node)
+    return f" at {place}" if place else ""
+
+
 def note(error, where, text) -> None:
     """Add to an error where it happened, and `text`, unless it tells that already."""
     if not text or text not in "\n".join([str(error), *getattr(error, "__notes__", ())]):
