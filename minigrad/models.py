@@ -59,6 +59,14 @@ class Models:
         """{path: Parameter} of those that require grad."""
         return {path: p for path, p in self.parameters.items() if p.requires_grad}
 
+    def owner(self, parameter):
+        """The path of the module that holds `parameter`, or None."""
+        return next((path.rpartition(".")[0] for path, p in self.parameters.items() if p is parameter), None)
+
+    def around(self, path) -> list:
+        """Pairs (path, module): the root that `path` is in, and so on down to the module there."""
+        return [(p, m) for p, m in self.modules.items() if f"{path}.".startswith(f"{p}.")]
+
     @contextmanager
     def calls(self):
         """Gives a list, while inside always of the Calls of these modules that are on their way, outermost first."""

@@ -96,7 +96,7 @@ class Anomaly(Observer):
             return
         node.called_at = caller()
         for i, (x, y) in enumerate(zip(given, operands, strict=True)):
-            if y is not x and _holds(y, "inf"):
+            if y is not x and holds(y, "inf"):
                 label = f"operand {i} ({input_names(node, len(given))[i]})"
                 x = cpu.xp.asarray(x) if isinstance(x, (list, tuple)) else x
                 _report("inf", f"{node.name}, converting {label} to {y.dtype},", "the result", y, {label: x}, node, {})
@@ -145,14 +145,14 @@ class Anomaly(Observer):
         with around(x):
             if backend[type(x)].xp.isfinite(x).all():
                 return None
-        return next((kind for kind in self.kinds if _holds(x, kind)), None)
+        return next((kind for kind in self.kinds if holds(x, kind)), None)
 
 
 def _report(kind, what, name, output, inputs, node, origins):
     """Raise AnomalyError for `output`, which holds a number of this kind, unless it is an infinity handed on."""
     derived = _numbers(node, derived=True)
     inputs = inputs | _numbers(node)
-    carrier = next((label for label, x in inputs.items() if _holds(x, kind)), None)
+    carrier = next((label for label, x in inputs.items() if holds(x, kind)), None)
     first = None
     if carrier is None:
         bad = _KINDS[kind](_host(output))
@@ -199,7 +199,7 @@ def _numbers(node, derived=False):
     return {f"its {name}": x for name, x in facts.items() if type(x) in (int, float) and not hasattr(Function, name)}
 
 
-def _holds(x, kind):
+def holds(x, kind):
     """Whether `x`, an array or a number, holds a number of the `kind`."""
     if type(x) is float:
         return bool(_KINDS[kind](x))

@@ -304,6 +304,8 @@ def _checked(node):
 
 def _observed(observers, create_graph, node, gy):
     """What `node` makes of `gy`, before the eyes of observers."""
+    for observer in observers:
+        observer.begins(node)
     gs = as_part_of(node, _replay, node, gy) if create_graph else as_part_of(node, node.backward, gy, *node.saved)
     for observer in observers:
         observer.returned(node, gy, gs)

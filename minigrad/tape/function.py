@@ -86,6 +86,7 @@ class Function:
     retained: Any = None  # a weak reference to the Variable whose grad is filled on the way
     called_at: Any = None  # the user's line, where that is known: see provenance.py
     derived: Any = ()  # the names of the facts that forward put on it, where somebody observed
+    noted: Any = None  # what was recorded for pictures, plain facts: see viz/record.py
     first_leaf: Any = None  # where the chain of first inputs begins, once that was asked: see writing.py
 
     needs: tuple[int, ...] = ()  # what backward names, as positions in (*inputs, *residuals, y)
@@ -195,6 +196,8 @@ class Function:
         if gpu:
             arrays = numbers_beside(arrays, edges)
         given, facts = arrays, set(vars(self)) if observers else ()
+        for observer in observers:
+            observer.begins(self)
         with together(self.name, arrays) if gpu else HERE:
             if self.dtype_rule is not None:
                 arrays = self.promoted(arrays)

@@ -1,0 +1,6 @@
+"""viz: the computational graph, drawn."""
+
+from .drawing import Drawing as Drawing
+from .drawing import graph as graph
+from .record import record as record
+from .render import RenderError as RenderError
