@@ -112,7 +112,7 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name):
-    """`mg.nn` and `mg.optim`, loaded when they are first asked for: minigrad itself does not need them."""
-    if name in ("nn", "optim"):
+    """`mg.nn`, `mg.optim` and `mg.viz`, loaded when they are first asked for: minigrad itself does not need them."""
+    if name in ("nn", "optim", "viz"):
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -26,7 +26,7 @@ class Observer:
     """Is told of each step, in the contexts where it observes. An exception that it raises ends the step."""
 
     def begins(self, node):
-        """The forward of `node`, or its gradient formula, is about to run; `ran` or `returned` follows if it succeeds."""
+        """The forward of `node`, or its gradient formula, is about to run; `ran` or `returned` follows."""
 
     def ran(self, node, operands, edges, result):
         """An operation has computed `result`: an array; or a tuple, of several outputs or of output and residuals.
