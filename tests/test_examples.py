@@ -24,7 +24,7 @@ from minigrad.nn import functional
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "examples"
-PAGES = "README.md", "docs/tape.md", "docs/gradcheck.md", "docs/func.md", "docs/debugging.md"
+PAGES = "README.md", "docs/tape.md", "docs/gradcheck.md", "docs/func.md", "docs/debugging.md", "docs/viz.md"
 DOCUMENTS = [ROOT / name for name in PAGES]
 needs_extras = pytest.mark.usefixtures("extras")
 
@@ -336,7 +336,8 @@ def compare(expected, printed):
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_code_in_documents_runs_and_prints_what_is_said(document, capsys):
+def test_code_in_documents_runs_and_prints_what_is_said(document, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     names = {"__name__": "document"}
     found = blocks(document.read_text())
     assert len(found) >= 2
@@ -367,6 +368,7 @@ def test_names_in_the_table_of_the_readme_exist():
         "testing": mg.testing,
         "linalg": mg.linalg,
         "func": mg.func,
+        "viz": mg.viz,
     }
     names = re.findall(r"`([A-Za-z_0-9.]+)`", table)
     assert len(names) > 60
