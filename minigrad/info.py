@@ -13,7 +13,6 @@ import importlib
 import json
 import os
 import platform
-import shutil
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -51,7 +50,7 @@ def facts() -> dict[str, Any]:
         "numpy": _told(lambda: {"version": np.__version__, "blas": _blas()}),
         "threads": _told(_threads),
         "libraries": {name: _told(partial(_library, name)) for name in OPTIONAL},
-        "dot": _told(lambda: {"path": shutil.which("dot")}),
+        "dot": _told(_dot),
         "gpu": gpu.facts(),
     }
 
@@ -136,6 +135,16 @@ def _library(name):
             raise
         return {"version": None}
     return {"version": str(getattr(module, "__version__", "unknown"))}
+
+
+def _dot():
+    """What draws computational graphs: `dot`, or another of minigrad.viz's renderers."""
+    from .viz.render import NoRendererError, renderer  # noqa: PLC0415 - viz is for drawing
+
+    try:
+        return {"path": renderer()}
+    except NoRendererError:
+        return {"path": None}
 
 
 if __name__ == "__main__":

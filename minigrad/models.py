@@ -8,6 +8,7 @@ with as_before(models.modules.values()):    # in the end, nothing has happened
 """
 
 from contextlib import ExitStack, contextmanager
+from threading import get_ident
 from typing import NamedTuple
 
 from .backend import around, gpu
@@ -69,18 +70,27 @@ class Models:
 
     @contextmanager
     def calls(self):
-        """Gives a list, while inside always of the Calls of these modules that are on their way, outermost first."""
+        """Gives a list, while inside always of the Calls of these modules that are on their way, outermost first.
+
+        Those of this thread: what another one calls is no part of what is watched here.
+        """
         running: list[Call] = []
         counts = dict.fromkeys(self.modules, 0)
+        here = get_ident()
 
         def enter(path):
-            counts[path] += 1
-            running.append(Call(path, counts[path]))
+            if get_ident() == here:
+                counts[path] += 1
+                running.append(Call(path, counts[path]))
+
+        def leave():
+            if get_ident() == here:
+                running.pop()
 
         with ExitStack() as handles:
             for path, m in self.modules.items():
                 begin = m.register_forward_pre_hook(lambda *_, path=path: enter(path), prepend=True)
-                end = m.register_forward_hook(lambda *_: (running.pop(), None)[1], always_call=True)
+                end = m.register_forward_hook(lambda *_: leave(), always_call=True)
                 handles.enter_context(begin)
                 handles.enter_context(end)
             yield running

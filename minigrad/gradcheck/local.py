@@ -22,6 +22,7 @@ _OF_THE_TAPE = {
     "shape",
     "dtype",
     "recall",
+    "noted",
 }
 
 

@@ -202,6 +202,8 @@ class Function:
             if self.dtype_rule is not None:
                 arrays = self.promoted(arrays)
             y = as_part_of(self, self.forward, *arrays) if observers else self.forward(*arrays)
+        if observers and isinstance(y, np.generic) and any(edge is not None for edge in edges):
+            y = as_array(y)  # the array of the Variable to be: what is detached is known by its memory
         if observers and (derived := vars(self).keys() - facts):
             self.derived = derived
         for observer in observers:

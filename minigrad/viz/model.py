@@ -76,10 +76,11 @@ class Edge:
     label: str = ""  # the name of the input
     shape: tuple | None = None
     dtype: str = ""
-    kind: str = "value"  # "detached" where the history ends
+    kind: str = "value"  # "detached" where the history ends; "repeat" from one of several alike to the next
     count: int = 1
     grad_norm: float | None = None
     marks: dict = field(default_factory=dict)
+    of: str = ""  # the id of the group, or the node, that a "repeat" is about
 
 
 @dataclass
