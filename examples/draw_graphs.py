@@ -153,7 +153,15 @@ def nan(options):
         return viz.graph(lambda: model(x).square().mean(), model, names={"x": x}, **options)
 
 
-GRAPHS = {f.__name__: f for f in (digits, lenet, transformer, lstm, second, vanishing, nan)}
+def steps(options):
+    """Not a graph, but its backward, step by step."""
+    if options:
+        sys.exit("draw_graphs.py: steps are drawn as they are: without --depth, --color and --unrolled")
+    x, y = (mg.tensor(value, requires_grad=True) for value in (2.0, 3.0))
+    return viz.backward_steps(x * y + mg.sin(x), names={"x": x, "y": y})
+
+
+GRAPHS = {f.__name__: f for f in (digits, lenet, transformer, lstm, second, vanishing, nan, steps)}
 
 
 def command_line():

@@ -105,6 +105,32 @@ def small():
     return graph
 
 
+def residual(count):
+    """`count` blocks, each of two layers with weights, and a sum with what came in."""
+    graph = Graph(title="residual")
+    last = "x"
+    graph.nodes["x"] = Node("x", INPUT, "x", "", (8, 64), "float32")
+    graph.groups["blocks"] = Group("blocks", "Sequential", "", "blocks")
+    for k in range(count):
+        block, came = f"blocks.{k}", last
+        graph.groups[block] = Group(block, "Block", "blocks", block)
+        for name in ("fc1", "fc2"):
+            layer = f"{block}.{name}"
+            graph.groups[layer] = Group(layer, "Linear", block, layer)
+            for leaf in ("weight", "bias"):
+                graph.nodes[f"{layer}.{leaf}"] = Node(f"{layer}.{leaf}", PARAMETER, leaf, layer, (64, 64), "float32")
+                graph.edges.append(Edge(f"{layer}.{leaf}", f"{layer}/linear:1", leaf, grad_norm=0.1))
+            graph.nodes[f"{layer}/linear:1"] = Node(f"{layer}/linear:1", OPERATION, "linear", layer, (8, 64), "float32")
+            graph.edges.append(Edge(last, f"{layer}/linear:1", "input", grad_norm=0.1))
+            last = f"{layer}/linear:1"
+        total = f"{block}/add:1"
+        graph.nodes[total] = Node(total, OPERATION, "add", block, (8, 64), "float32")
+        graph.edges += [Edge(came, total, "x", grad_norm=1.0), Edge(last, total, "y", grad_norm=1.0)]
+        last = total
+    graph.outputs = [last]
+    return graph
+
+
 def hostile():
     """A Graph whose every text is one of HOSTILE."""
     graph = Graph(title=HOSTILE[0], notes=list(HOSTILE))
@@ -168,7 +194,7 @@ def test_nothing_is_fetched(make):
 
 def test_the_script_is_small():
     text = page(drawing(small()))
-    assert sum(len(inner.encode()) for kind, inner in scripts(text) if "json" not in kind) < 300_000 / 3
+    assert sum(len(inner.encode()) for kind, inner in scripts(text) if "json" not in kind) < 300_000
     assert "Copyright (c) 2012-2014 Chris Pettitt" in text
 
 
@@ -285,6 +311,7 @@ def test_a_hundred_thousand_nodes_without_modules():
     found = content(drawing(chain(100_000), roll=False))
     assert len(found["nodes"]) <= EMBEDDED
     assert found["options"]["most"] <= SEEN
+    assert found["total"] == 100_000
     assert any("left out" in note for note in found["notes"])
 
 
@@ -293,7 +320,7 @@ def test_the_license_lies_beside_the_library():
 
     folder = resources.files("minigrad.viz.page")
     assert "Permission is hereby granted" in folder.joinpath("dagre.LICENSE.txt").read_text("utf-8")
-    assert "dagre.LICENSE.txt" in page(drawing(small())) or "Permission is hereby granted" in page(drawing(small()))
+    assert "Permission is hereby granted" in page(drawing(small()))
 
 
 # --- the browser -----------------------------------------------------------------------------------------------------
@@ -391,6 +418,17 @@ def opened(chromium, tmp_path):
     for each in pages[-1:]:
         assert each.complaints() == []
         assert each.requests() == []
+
+
+def sides(place):
+    """Left, top, right and bottom, where it is half a pixel smaller."""
+    half_width, half_height = place["width"] / 2 - 0.5, place["height"] / 2 - 0.5
+    return place["x"] - half_width, place["y"] - half_height, place["x"] + half_width, place["y"] + half_height
+
+
+def is_apart(a, b):
+    """Whether two rectangles have nothing in common."""
+    return a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
 
 
 @pytest.mark.browser
@@ -606,16 +644,36 @@ class TestInABrowser:
         axis, forwards = ("x", "LR") if direction in ("LR", "RL") else ("y", "TB")
         assert (first[axis] < last[axis]) == (direction == forwards)
 
-    def test_nothing_overlaps(self, opened):
-        page = opened(small())
-        places = [page.of(id).find_element("css selector", ".body").rect for id in page.ids(".node")]
-        for i, a in enumerate(places):
-            for b in places[:i]:
-                apart = (
-                    a["x"] + a["width"] <= b["x"] or b["x"] + b["width"] <= a["x"],
-                    a["y"] + a["height"] <= b["y"] or b["y"] + b["height"] <= a["y"],
-                )
-                assert any(apart)
+    @pytest.mark.parametrize("direction", ["TB", "LR", "BT"])
+    @pytest.mark.parametrize("gradients", [False, True])
+    @pytest.mark.parametrize("make", [small, lambda: residual(12)], ids=["small", "residual"])
+    def test_nothing_overlaps(self, opened, make, gradients, direction):
+        page = opened(make(), direction=direction, gradients=gradients, roll=False)
+        places = "drawn.seen[arguments[0]].map((t) => [t.id, t.parent?.id ?? '', drawn.things.get(t.key)])"
+        things = [
+            (id, parent, sides(at))
+            for kind in ("items", "boxes")
+            for id, parent, at in page.run(f"return {places}", kind)
+        ]
+        by_id = {id: at for id, _, at in things}
+        for id, parent, at in things:
+            for other, same, there in things:
+                if id < other and parent == same:
+                    assert is_apart(at, there), (id, other)
+            if parent:
+                around = by_id[parent]
+                assert around[0] <= at[0] and around[1] <= at[1] and at[2] <= around[2] and at[3] <= around[3]
+
+    @pytest.mark.parametrize("direction", ["TB", "LR"])
+    def test_blocks_in_a_row_stand_in_a_row(self, opened, direction):
+        """Not beside each other, as a staircase."""
+        page = opened(residual(12), direction=direction, roll=False)
+        sizes = "drawn.seen.boxes.filter((t) => t.depth === 1).map((t) => drawn.things.get(t.key)[arguments[0]])"
+        across = "width" if direction == "TB" else "height"
+        blocks = page.run(f"return {sizes}", across)
+        whole = page.run("return drawn.things.get(drawn.seen.boxes[0].key)[arguments[0]]", across)
+        assert len(blocks) == 12
+        assert whole < 1.7 * max(blocks)
 
     def test_names_are_text(self, opened):
         page = opened(hostile(), roll=False)

@@ -23,7 +23,7 @@ from minigrad.viz import render as rendering
 from minigrad.viz.drawing import FORMATS, Drawing, Options
 from minigrad.viz.model import OPERATION, Edge, Graph, Node
 from minigrad.viz.render import VARIABLE, FormatError, RenderError, render, renderer
-from minigrad.viz.svg import anonymous, dark, themed
+from minigrad.viz.svg import FONTS, anonymous, dark, themed
 
 posix = pytest.mark.skipif(os.name != "posix", reason="the renderers of the test are shell scripts")
 SOURCE = "digraph { a -> b }"
@@ -276,7 +276,7 @@ def test_an_svg_follows_the_theme_and_fits_its_page():
     found = themed(b'<?xml version="1.0"?>\n' + SVG.encode())
     root = ET.fromstring(found)
     assert root.get("class") == "minigrad-graph" and root.get("style") == "max-width:100%;height:auto"
-    assert root[0].text == dark() and "prefers-color-scheme:dark" in dark() and found.startswith(b"<?xml")
+    assert root[0].text == FONTS + dark() and "prefers-color-scheme:dark" in dark() and found.startswith(b"<?xml")
     assert not re.search("[<&]", dark())
 
 

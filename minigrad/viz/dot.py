@@ -11,7 +11,8 @@ The nodes of DOT and the ids in an SVG are ident(node.id); of a cluster, cluster
 import math
 
 from .legend import legend
-from .model import INPUT, LEAF, OPERATION, PARAMETER, STATISTICS, Graph, Group, shaped
+from .model import INPUT, LEAF, MODULE, OPERATION, PARAMETER, STATISTICS, Graph, Group, shaped
+from .structure import reach
 from .style import (
     ALERT,
     BACKWARD,
@@ -46,7 +47,8 @@ from .words import (
 )
 
 JOINER = "\u2060"  # it has no width
-FONT = "Helvetica,Arial,sans-serif"
+FONT = "Arial"  # one name, whose widths every renderer knows: of a list, graphviz-pure takes those of Times
+FAR = 4000  # rows that edges cross: above, curved ones take dot minutes, straight ones less than a second
 LABELLED = 300  # nodes; above, labels at edges would double the ranks and the time that dot takes
 INNER = 4  # lines in a box; of more, each is a box itself
 BESIDE = 30  # letters of a name and a shape that stand on one line
@@ -60,6 +62,8 @@ def digraph(graph: Graph, options):
     font = {"fontname": FONT, "fontsize": "11", "fontcolor": INK}
     whole = {"rankdir": options.direction, "bgcolor": PAPER, "nodesep": "0.2", "ranksep": "0.32", "id": "graph"}
     whole |= {"labelloc": "b", "tooltip": " "}  # else browsers show its name everywhere
+    if reach(graph) > FAR:
+        whole |= {"splines": "line", "nslimit": "2"}
     label = legend(graph, options, drawn.scale)
     if label:
         whole["label"] = label
@@ -169,6 +173,8 @@ class _Drawn:
         color = self.options.color
         look = {"label": self._label(n, group), "fillcolor": fill, "color": border, "shape": shape}
         look |= {"tooltip": self._tooltip(n), "class": n.kind, "id": ident(n.id)}
+        if n.kind == MODULE:
+            look["margin"] = "0.15,0.12"  # its front is smaller than its box
         styles = ["filled"] + (["rounded"] if n.kind in ROUNDED else [])
         if self.scale is not None and color in n.statistics and math.isfinite(n.statistics[color]):
             look["fillcolor"] = self.scale.colour(n.statistics[color])
@@ -290,12 +296,16 @@ class _Drawn:
 def _headline(n, group, times):
     """The first line of a node, and its letters: the name, or that of the module it stands for and its own."""
     if group is None:
-        text = short(n.label) + times
+        label = n.label.removeprefix(f"{_path(n.group)}.") if n.kind == MODULE else n.label
+        if n.kind == MODULE and " " in label:
+            name, _, kind = map(short, label.rpartition(" "))
+            return _named(name, kind) + bold(times), f"{name} {kind}{times}"
+        text = short(label) + times
         return (escaped(text) if n.kind == PARAMETER else bold(text)), text
     name, kind, times = short(own_name(group.id, group.parent)), short(group.kind), repeats(group)
-    own = "" if n.label.replace("_", "") == group.kind.lower() else f" {n.label}"
-    first = _named(name, kind) + small(short(own)) + bold(times and f" {times}")
-    return first, f"{name} {kind}{own} {times}"
+    own = "" if n.label.replace("_", "") == group.kind.lower() else short(n.label)
+    first = " ".join(filter(None, (_named(name, kind), small(own), bold(times))))
+    return first, f"{name} {kind} {own} {times}"
 
 
 def _named(name, kind):

@@ -30,6 +30,7 @@ WIDE, LINES = 92, 12  # letters and lines below a playing picture
 LETTER, LINE = 6.02, 13  # points of a letter and a line of 10 point Courier
 SMALLEST = 0.6  # of its size, to which a page may shrink the graph
 ROOM = 28  # letters of a gradient in a node
+_BOLD = "\u00a0\u00a0"  # beside a text, which renderers take for a narrower one that is not bold
 COLORS = ("#b34700", "#ff8a4c")  # of gradients, on bright and dark paper
 _SVG, _LINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 _NUMBER = r"-?\d+\.?\d*(?:e-?\d+)?"  # in an SVG
@@ -148,8 +149,8 @@ class _Scene:
 
     def _grad(self, id):
         parts = self.there[id]
-        texts = (f"{i}: {a.brief}" for i, a in sorted(parts.items()) if i is not None)
-        whole = parts[None].brief if None in parts else "; ".join(texts)
+        texts = (f"[{i}] {a.brief}" for i, a in sorted(parts.items()) if i is not None)
+        whole = parts[None].brief if None in parts else ", ".join(texts)
         text = f"|grad|{whole[3:]}" if whole.startswith("|g|") else f"grad {whole}"
         return text if len(text) <= ROOM else f"{text[: ROOM - 1]}…"
 
@@ -191,6 +192,7 @@ class _Scene:
         for id, n in self.graph.nodes.items():
             value, number = self.steps.values.get(id), self.number[id]
             room = max((f.grads.get(number, "") for f in self.frames), key=len)
+            room = room and f"{_BOLD}{room}{_BOLD}"
             marks = {"output": n.marks["output"]} if "output" in n.marks else {}
             look: dict = {"id": f"n{number}", "place": room, "marks": marks, "saved": [], "statistics": {}}
             if value is not None and value.few:
@@ -200,7 +202,7 @@ class _Scene:
         dot = digraph(copy, Options(lines=True, shapes=shapes, parameters=False, legend=False))
         dot.body.append("\tnodesep=0.4 ranksep=0.45\n")
         for i, e in enumerate(self.graph.edges):
-            text = f"label={quoted(f' {self.texts[i]} ')}" if i in self.texts else "style=dashed"
+            text = f"label={quoted(f'{_BOLD}{self.texts[i]}{_BOLD}')}" if i in self.texts else "style=dashed"
             attributes = f'id="e{i}" tooltip=" " {text}'
             dot.body.append(f"\tn{self.number[e.source]} -> n{self.number[e.target]} [{attributes}]\n")
         return dot.source
@@ -210,9 +212,10 @@ class _Scene:
         _rename(element, f"n{number}", list(self.graph.nodes)[number])
         texts = {frame.grads.get(number) for frame in self.frames}
         for text in element.iter(_tag("text")):
-            if text.text in texts:
-                text.set("class", f"bw-g g{number}")
-                text.set("fill", COLORS[0])
+            if (text.text or "").strip("\u00a0") in texts:
+                text.text = (text.text or "").strip("\u00a0")
+                text.attrib |= {"class": f"bw-g g{number}", "fill": COLORS[0], "text-anchor": "middle"}
+                text.set("x", f"{(min(xs) + max(xs)) / 2:.1f}")
         if number in lit:
             box = {"x": min(xs) - 4, "y": min(ys) - 4, "width": max(xs) - min(xs) + 8, "height": max(ys) - min(ys) + 8}
             sizes = {k: f"{v:.1f}" for k, v in box.items()}
@@ -220,8 +223,7 @@ class _Scene:
 
     def _decorate_edge(self, element, name):
         for text in element.iter(_tag("text")):
-            text.set("class", f"bw-e {name}")
-            text.set("fill", COLORS[0])
+            text.attrib |= {"class": f"bw-e {name}", "fill": COLORS[0]}
         path = next(element.iter(_tag("path"))).get("d", "")
         flow = ET.SubElement(element, _tag("g"), {"class": f"bw-f {name}"})
         flow.append(ET.Element(_tag("path"), {"fill": "none", "d": path}))

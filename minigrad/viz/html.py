@@ -7,6 +7,7 @@ what collapse.py leaves. All words, numbers and colours are made here, as for th
 
     page/model.js      which modules are open, and what is seen then
     page/layout.js     where it is drawn: dagre's places, and room for titles
+    page/straight.js   boxes that follow one another straight below each other
     page/draw.js       as SVG, with tooltips and the legend
     page/page.js       what the mouse, the keys and the controls do
 
@@ -71,7 +72,7 @@ def page(drawing) -> str:
     return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], texts["page.html"])
 
 
-_OURS = ("model.js", "layout.js", "draw.js", "page.js")
+_OURS = ("model.js", "straight.js", "layout.js", "draw.js", "page.js")
 _FILES = ("page.html", "style.css", "dagre.min.js", "dagre.LICENSE.txt", *_OURS)
 
 
@@ -116,12 +117,14 @@ def content(drawing) -> dict:
     numbers = {id: i for i, id in enumerate(inside.groups)}
     places = {id: i for i, id in enumerate(whole.nodes)}
     widths = Scale([e.grad_norm for e in whole.edges if e.grad_norm is not None])
+    summaries = {id: inside.summary(id) for id in inside.groups}
     nodes = [
         _node(n, inside.alone.get(n.id), inside.times(n), scales) | _filled({"in": numbers.get(inside.home[n.id])})
         for n in whole.nodes.values()
     ]
     groups = [
-        _group(g, inside, scales) | _filled({"in": numbers.get(inside.parent[g.id])}) for g in inside.groups.values()
+        _group(g, summaries[g.id], inside, scales) | _filled({"in": numbers.get(inside.parent[g.id])})
+        for g in inside.groups.values()
     ]
     names = ("depth", "color", "direction", "shapes", "dtypes", "parameters", "saved", "gradients", "lines", "legend")
     return {
@@ -131,11 +134,12 @@ def content(drawing) -> dict:
         "groups": groups,
         "edges": [_edge(e, places, widths) for e in whole.edges],
         "options": {name: getattr(options, name) for name in names} | {"most": most},
+        "total": len(drawing.graph.nodes),
         "limit": SEEN,
         "labelled": LABELLED,
         "kinds": {kind: _kind(kind) for kind in KINDS},
         "marks": {mark: _mark(mark) for mark in MARKS},
-        "statistics": {name: _described(name, scale) for name, scale in scales.items()},
+        "statistics": {name: _described(name, scale, summaries.values()) for name, scale in scales.items()},
         "palette": [(fill, ink_on(fill)) for fill in (cividis(i / STEPS) for i in range(STEPS + 1))],
     }
 
@@ -149,9 +153,12 @@ def _scales(graph):
     return {name: Scale(found) for name, found in values.items() if found}
 
 
-def _described(name, scale):
+def _described(name, scale, summaries):
+    """A statistic and its scale, which is that of the operations: the sums of modules may lie above."""
     what, unit = STATISTICS[name]
-    return {"what": what, "low": number(scale.low, unit), "high": number(scale.high, unit), "log": scale.log}
+    above = any(abs(x.statistics.get(name, 0.0)) > scale.high for x in summaries)
+    high = number(scale.high, unit) + (" and more" if above else "")
+    return {"what": what, "low": number(scale.low, unit), "high": high, "log": scale.log}
 
 
 def _kind(kind):
@@ -188,8 +195,7 @@ def _node(n: Node, group: Group | None, times, scales):
     return named | _filled(found) | _known(n, scales)
 
 
-def _group(g: Group, inside, scales):
-    summary = inside.summary(g.id)
+def _group(g: Group, summary, inside, scales):
     found = {
         "own_marks": _marks(g),  # of the box itself; a closed one has those of all that is in it
         "repeat": repeats(g),

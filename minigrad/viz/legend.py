@@ -67,10 +67,11 @@ def _marks(graph):
 
 
 def _scale(scale, what, unit):
+    what += f"{', without its sign' if scale.signed else ''}{', logarithmic' if scale.log else ''}"
     low, high = number(scale.low, unit), number(scale.high, unit)
     if scale.low == scale.high:
         return small(f"{what}: {low} everywhere")
-    cells = _cell(small(f"{what}{', logarithmic' if scale.log else ''}: {low}"), border="0")
+    cells = _cell(small(f"{what}: {low}"), border="0")
     for i in range(STEPS):
         cells += f'<td bgcolor="{cividis(i / (STEPS - 1))}" border="0" width="16"></td>'
     return _table(cells + _cell(small(high), border="0"), 0)

@@ -52,6 +52,7 @@ class _Roller:
         self.changed: dict = {}  # id of a group -> Group: with a repeat, or made here
         self.loops: dict = {}  # id of a node -> the edges to it from the one before
         self.across: list = []  # edges from another level to what is not drawn
+        self.lower: dict = {}
         self.inside: dict = {}  # id of a group -> {id of a node: its number in it}
         self.numbers = Numbers()
 
@@ -65,6 +66,13 @@ class _Roller:
         for parent in sorted(self.items, key=lambda id: -self.parts.depth.get(id, -1)):
             _Items(self, parent).roll()
         return self._graph(), self.groups
+
+    def is_lower(self, leaf, level):
+        """Whether something at a lower level takes a leaf, as the forward does of a weight in a backward."""
+        if (leaf, level) not in self.lower:
+            takers = (t for t in self.consumers[leaf] if t != OUTPUT)
+            self.lower[leaf, level] = any(self.graph.nodes[t].level < level for t in takers)
+        return self.lower[leaf, level]
 
     def key(self, node):
         """What is equal of operations in blocks that are alike. Being an output is compared as who takes from it."""
@@ -270,15 +278,18 @@ class _Items:
     def span(self, leaf, level):
         """The first and the last item that takes a leaf, but for what runs at higher levels; none if others do too."""
         if (leaf, level) not in self.spans:
-            nodes, takers = self.roller.graph.nodes, self.roller.consumers[leaf]
-            takers = [self.roller.find(t) for t in takers if t == OUTPUT or nodes[t].level <= level]
-            at = [self.at[t][0] for t in takers if t in self.at]
-            self.spans[leaf, level] = (min(at), max(at)) if len(at) == len(takers) else None
+            self.spans[leaf, level] = self._spanned(leaf, level)
         return self.spans[leaf, level]
 
-    def is_lower(self, leaf, level):
-        """Whether something at a lower level takes a leaf, as the forward does of a weight in a backward."""
-        return any(t != OUTPUT and self.roller.graph.nodes[t].level < level for t in self.roller.consumers[leaf])
+    def _spanned(self, leaf, level):
+        nodes, at = self.roller.graph.nodes, []
+        for t in self.roller.consumers[leaf]:
+            if t == OUTPUT or nodes[t].level <= level:
+                found = self.at.get(self.roller.find(t))
+                if found is None:  # as for weights that all steps of a loop share: to look at all would cost a square
+                    return None
+                at.append(found[0])
+        return min(at), max(at)
 
     # --- rolling -------------------------------------------------------------------------------------------------
 

@@ -196,7 +196,7 @@ def backward_steps(y, model=None, *, gradient=None, names=None) -> BackwardSteps
         n.retained = None
     try:
         with _Alone(watch):
-            gradients = engine.grad(y, leaves, gradient, retain_graph=True, allow_unused=True)
+            gradients = engine.grad(y, leaves, [gradient], retain_graph=True, allow_unused=True)
     finally:
         for n, variable in retained:
             n.retained = variable

@@ -100,6 +100,32 @@ class Structure:
         return groups, nodes
 
 
+def reach(graph: Graph) -> int:
+    """How many rows all edges cross together, where each node stands one row below the last of those that feed it.
+
+    What nothing feeds stands above the first that takes it.
+    """
+    edges = [e for e in graph.edges if e.kind != "repeat" and e.source != e.target]
+    outgoing: dict[str, list] = {}
+    left: dict[str, int] = {}  # edges to a node from those without a row yet
+    for e in edges:
+        outgoing.setdefault(e.source, []).append(e.target)
+        left[e.target] = left.get(e.target, 0) + 1
+    first = [id for id in graph.nodes if id not in left]
+    rows = dict.fromkeys(first, 0)
+    waiting = list(first)
+    while waiting:
+        source = waiting.pop()
+        for target in outgoing.get(source, ()):
+            rows[target] = max(rows.get(target, 0), rows[source] + 1)
+            left[target] -= 1
+            if not left[target]:
+                waiting.append(target)
+    for id in first:
+        rows[id] = min((rows.get(target, 0) for target in outgoing.get(id, ())), default=1) - 1
+    return sum(max(rows[e.target] - rows[e.source] - 1, 0) for e in edges if e.target in rows and e.source in rows)
+
+
 class Numbers:
     """A number for each value, the same for equal ones: comparing large values costs once."""
 

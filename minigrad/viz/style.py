@@ -10,7 +10,7 @@ import math
 
 from .model import DETACHED, INPUT, LEAF, MODULE, OPERATION, PARAMETER, STUB
 
-INK, PAPER, GREY, FRAME = "#1f2328", "#ffffff", "#6e7781", "#afb8c1"
+INK, PAPER, GREY, FRAME = "#1f2328", "#ffffff", "#59636e", "#afb8c1"
 ALERT = "#ffe1d1"  # behind a birth
 BACKWARD = "#f8f5ee"  # behind a backward
 ON_DARK, ON_BRIGHT = "#fffffe", "#000001"  # text on the colour of a statistic: unlike PAPER it follows no theme
@@ -88,9 +88,10 @@ def ink_on(fill: str) -> str:
 
 
 class Scale:
-    """Colours for the numbers of one statistic: logarithmic where they are positive and span two decades."""
+    """Colours for the absolute values of one statistic: logarithmic where they span two decades."""
 
     def __init__(self, values):
+        self.signed = any(v < 0 for v in values)
         finite = [abs(v) for v in values if math.isfinite(v)]
         self.low: float = min(finite, default=0.0)
         self.high: float = max(finite, default=0.0)

@@ -12,6 +12,7 @@ from xml.parsers import expat
 from .style import DARK, PAPER
 
 CLASS = "minigrad-graph"
+FONTS = f".{CLASS} text{{font-family:Arial,Helvetica,sans-serif}}"  # renderers name the first alone
 
 
 def themed(svg: bytes) -> bytes:
@@ -21,7 +22,7 @@ def themed(svg: bytes) -> bytes:
     """
     root = _root(svg)
     tag = root[0][:-1] + f' class="{CLASS}" style="max-width:100%;height:auto">'.encode()
-    return svg[: root.start()] + tag + f"\n<style>{dark()}</style>".encode() + svg[root.end() :]
+    return svg[: root.start()] + tag + f"\n<style>{FONTS}{dark()}</style>".encode() + svg[root.end() :]
 
 
 def anonymous(svg: bytes) -> str:

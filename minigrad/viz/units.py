@@ -72,7 +72,7 @@ class Unit:
             if span is not None and self.start <= span[0] and span[1] < self.stop:
                 place = own.setdefault(source, len(self.ways))
                 return ("own", place, self.roller.key(replace(found, label="")))
-            if node.level and self.parent.is_lower(source, node.level):
+            if node.level and self.roller.is_lower(source, node.level):
                 return ("across", self.roller.key(replace(found, label="")))
         elif found.level != node.level:
             return ("across", self._outside(node, source))

@@ -89,7 +89,7 @@ const OUTLINES = {
   octagon: (w, h) => [polygon(w, h, Math.min(7, h / 3))],
   note: (w, h) => [polygon(w, h, 6, [1]), make("path", { d: `M${w / 2 - 6} ${-h / 2}v6h6`, class: "fold" })],
   box3d: (w, h) => [
-    make("rect", { x: -w / 2 + 4, y: -h / 2 - 4, width: w, height: h, rx: 4 }),
+    make("rect", { x: -w / 2 + 4, y: -h / 2 + 4, width: w, height: h, rx: 4 }),
     make("rect", { x: -w / 2, y: -h / 2, width: w, height: h, rx: 4 }),
   ],
   plaintext: (w, h) => [make("rect", { x: -w / 2, y: -h / 2, width: w, height: h, class: "bare" })],
@@ -275,7 +275,7 @@ function legendOf(seen, data, color) {
 }
 
 function swatch(shape, words, fill, line) {
-  const svg = make("svg", { viewBox: "-15 -11 30 20", width: 30, height: 20, "aria-hidden": "true" });
+  const svg = make("svg", { viewBox: "-15 -10 30 20", width: 30, height: 20, "aria-hidden": "true" });
   svg.append(...OUTLINES[shape](20, 11));
   for (const each of svg.children) each.classList.add("body");
   const entry = make("p", {}, svg, words);

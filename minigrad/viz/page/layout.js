@@ -26,6 +26,7 @@ function place(seen, sizes, direction) {
   }
   for (const [source, leaf] of orders(seen)) graph.setEdge(source.key, leaf.key, { weight: 0 }, "order");
   if (seen.items.length) dagre.layout(graph);
+  straighten(graph, seen, across);
   return finished(graph, seen, sizes, across);
 }
 

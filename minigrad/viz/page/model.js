@@ -17,7 +17,10 @@ class Model {
       thing.parent = thing.in === undefined ? null : this.groups[thing.in];
     }
     this.top = [];
-    for (const thing of this.inOrder()) (thing.parent ? thing.parent.children : this.top).push(thing);
+    [...this.inOrder()].forEach((thing, i) => {
+      thing.order = i;
+      (thing.parent ? thing.parent.children : this.top).push(thing);
+    });
     this.edges = data.edges.map((e) => ({ ...e, source: this.nodes[e.source], target: this.nodes[e.target] }));
     this.open = new Set();
     this.hidden = new Set(); // kinds of nodes that are not shown
@@ -60,6 +63,7 @@ class Model {
         }
       }
     }
+    items.sort((a, b) => a.order - b.order);
     return { boxes, items };
   }
 

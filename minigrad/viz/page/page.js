@@ -47,7 +47,7 @@ function redraw(anchor = null) {
   pin(null);
   showHits();
   if (held) hold(anchor, held);
-  tell(`${seen.items.length} shown, ${data.nodes.length} nodes in all`);
+  tell(`${seen.items.length} shown, ${data.total} nodes in all`);
 }
 
 // Where a thing, or what stands for it, is on the screen: its upper middle.
@@ -79,7 +79,7 @@ function zoom(factor, x = svg.clientWidth / 2, y = svg.clientHeight / 2) {
   moveTo(x - (x - view.x) * by, y - (y - view.y) * by, scale);
 }
 
-// Show all of it; or, where that would be too small to `read`, its beginning.
+// Show all of it; or, to `read` it, its beginning, if all of it would be too small.
 function fit(read = false) {
   const { left, top, right, bottom } = drawn.bounds;
   const margin = 24;
@@ -91,12 +91,16 @@ function fit(read = false) {
   const whole = Math.max(0.02, Math.min(...fits, 1.25));
   const across = { LR: "left", RL: "right" }[state.direction];
   const scale = !read || whole >= 0.75 ? whole : Math.max(0.6, Math.min(1, fits[across ? 1 : 0]));
-  let x = width / 2 - (scale * (left + right)) / 2;
-  let y = height / 2 - (scale * (top + bottom)) / 2;
-  if (scale > whole) {
-    if (across && scale * (right - left) > width) x = across === "left" ? margin - scale * left : width - margin - scale * right;
-    if (!across && scale * (bottom - top) > height) y = state.direction === "TB" ? margin - scale * top : height - margin - scale * bottom;
-  }
+  const room = { x: [width, left, right], y: [height, top, bottom] };
+  // The middle of the window where it fits; else its beginning, along the flow, or the first node, across it.
+  const at = ([length, low, high], along, reversed, first) => {
+    if (scale * (high - low) <= length - 2 * margin + 1) return length / 2 - (scale * (low + high)) / 2;
+    if (along) return reversed ? length - margin - scale * high : margin - scale * low;
+    return length / 2 - scale * first;
+  };
+  const first = drawn.things.get(drawn.seen.items[0]?.key) ?? { x: 0, y: 0 };
+  const x = at(room.x, Boolean(across), across === "right", first.x);
+  const y = at(room.y, !across, state.direction === "BT", first.y);
   moveTo(start + x, y, scale);
 }
 
