@@ -1,6 +1,7 @@
 """What of a graph is drawn: repeats as one, modules below a depth, phases, a budget; and the graph stays as it was."""
 
 import copy
+import itertools
 import random
 import shutil
 
@@ -14,7 +15,7 @@ from minigrad import nn, viz
 from minigrad.viz.collapse import view
 from minigrad.viz.drawing import Options
 from minigrad.viz.model import MODULE, PARAMETER, STUB, Edge, Graph, Group, Node
-from minigrad.viz.structure import LEAVES
+from minigrad.viz.structure import LEAVES, reach
 from minigrad.viz.units import repeats
 
 
@@ -496,6 +497,21 @@ def test_wide_graphs():
     x = mg.randn(2, requires_grad=True)
     drawing = viz.graph(mg.stack([x * k for k in range(3000)]).sum(), max_nodes=50)
     assert len(drawing.view.nodes) <= 50 and consistent(drawing.view)
+
+
+def test_how_far_edges_reach():
+    names = "abcde"
+    graph = Graph({id: Node(id, "operation", id) for id in (*names, "x")})
+    graph.edges = [Edge(a, b) for a, b in itertools.pairwise(names)]
+    assert reach(graph) == 0
+    graph.edges.append(Edge("x", "d"))  # stands at c
+    assert reach(graph) == 0
+    graph.edges += [Edge("x", "b"), Edge("a", "e"), Edge("e", "a", kind="repeat")]
+    assert reach(graph) == 2 + 3 and reach(Graph()) == 0
+    long = viz.graph(chain(200)).graph
+    assert "nslimit" not in viz.Drawing(long, Options()).source
+    long.edges += [Edge("leaf", id) for id in list(long.nodes)[2::4]]
+    assert "splines=line" in viz.Drawing(long, Options()).source.replace('"', "")
 
 
 # --- the graph that was given -------------------------------------------------------------------------------------
