@@ -139,7 +139,7 @@ def _library(name):
 
 def _dot():
     """What draws computational graphs: `dot`, or another of minigrad.viz's renderers."""
-    from .viz.render import NoRendererError, renderer  # noqa: PLC0415 - viz is for drawing
+    from .viz.pictures.render import NoRendererError, renderer  # noqa: PLC0415 - viz is for drawing
 
     try:
         return {"path": renderer()}

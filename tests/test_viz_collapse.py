@@ -12,11 +12,11 @@ from hypothesis.strategies import data, integers, sampled_from
 import minigrad as mg
 import minigrad.nn.functional as F
 from minigrad import nn, viz
-from minigrad.viz.collapse import view
 from minigrad.viz.drawing import Options
 from minigrad.viz.model import MODULE, PARAMETER, STUB, Edge, Graph, Group, Node
-from minigrad.viz.structure import LEAVES, reach
-from minigrad.viz.units import repeats
+from minigrad.viz.views.collapse import view
+from minigrad.viz.views.structure import LEAVES, reach
+from minigrad.viz.views.units import repeats
 
 
 class Attention(nn.Module):

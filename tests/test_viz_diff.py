@@ -7,7 +7,7 @@ import pytest
 
 import minigrad as mg
 from minigrad import nn, viz
-from minigrad.viz.matching import match, sequence
+from minigrad.viz.comparing.matching import match, sequence
 from minigrad.viz.model import MODULE, Edge, Graph, Node
 
 

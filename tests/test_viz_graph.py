@@ -17,7 +17,7 @@ from minigrad import nn, viz
 from minigrad.backend import backend
 from minigrad.errors import MinigradError
 from minigrad.tape import Function
-from minigrad.viz.marks import MarkError
+from minigrad.viz.building.marks import MarkError
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -898,7 +898,7 @@ def test_a_hundred_thousand_operations():
     for _ in range(100_000):
         y = y * 1.0
     from minigrad.models import Models
-    from minigrad.viz.build import build
+    from minigrad.viz.building.build import build
 
     graph = build([y], Models([], ""))
     assert len(graph.nodes) == 100_001 and graph.outputs == ["mul:100000"] and len(graph.edges) == 100_000
@@ -906,7 +906,7 @@ def test_a_hundred_thousand_operations():
 
 def test_many_writes_off_the_tape_are_one_step_to_follow():
     from minigrad.models import Models
-    from minigrad.viz.build import build
+    from minigrad.viz.building.build import build
 
     y = leaf(1.0, 2.0) * 2
     with mg.no_grad():

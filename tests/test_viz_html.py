@@ -12,9 +12,7 @@ import pytest
 import minigrad as mg
 import minigrad.nn.functional as F
 from minigrad import nn, viz
-from minigrad.viz.contents import Contents
 from minigrad.viz.drawing import Drawing, Options
-from minigrad.viz.html import EMBEDDED, SEEN, content, page
 from minigrad.viz.model import (
     DETACHED,
     INPUT,
@@ -28,7 +26,9 @@ from minigrad.viz.model import (
     Node,
     Saved,
 )
-from minigrad.viz.style import DARK, KINDS, MARKS
+from minigrad.viz.pictures.contents import Contents
+from minigrad.viz.pictures.html import EMBEDDED, SEEN, content, page
+from minigrad.viz.pictures.style import DARK, KINDS, MARKS
 
 HOSTILE = [
     "</script><script>document.title='hit'</script>",
@@ -201,7 +201,7 @@ def test_the_script_is_small():
 def test_text_is_never_read_as_html():
     from importlib import resources
 
-    for file in resources.files("minigrad.viz.page").iterdir():
+    for file in resources.files("minigrad.viz.pictures.page").iterdir():
         if file.name.endswith(".js") and file.name != "dagre.min.js":
             found = re.findall(
                 r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function", file.read_text("utf-8")
@@ -318,7 +318,7 @@ def test_a_hundred_thousand_nodes_without_modules():
 def test_the_license_lies_beside_the_library():
     from importlib import resources
 
-    folder = resources.files("minigrad.viz.page")
+    folder = resources.files("minigrad.viz.pictures.page")
     assert "Permission is hereby granted" in folder.joinpath("dagre.LICENSE.txt").read_text("utf-8")
     assert "Permission is hereby granted" in page(drawing(small()))
 

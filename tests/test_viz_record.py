@@ -290,7 +290,7 @@ def test_without_statistics_nothing_is_looked_through(monkeypatch):
         raise RuntimeError
 
     for name in ("looked_forward", "looked_backward", "norm", "statistics_of", "statistics_of_gradients"):
-        monkeypatch.setattr(sys.modules["minigrad.viz.record"], name, refuse)
+        monkeypatch.setattr(sys.modules["minigrad.viz.recording.record"], name, refuse)
     net, x = model_of(), mg.randn(2, 3)
     with viz.record(net, statistics=False):
         loss = net(x).sum()
@@ -404,7 +404,7 @@ def test_notes_keep_nothing_alive():
 
 
 def test_the_memory_that_is_known_does_not_grow():
-    from minigrad.viz import notes
+    from minigrad.viz.recording import notes
 
     data = mg.randn(3000, 2)
     w = mg.randn(2, requires_grad=True)

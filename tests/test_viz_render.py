@@ -19,11 +19,11 @@ from test_viz_labels import PROGRAMS, renderers
 
 import minigrad as mg
 from minigrad import info, nn, viz
-from minigrad.viz import render as rendering
 from minigrad.viz.drawing import FORMATS, Drawing, Options
 from minigrad.viz.model import OPERATION, Edge, Graph, Node
-from minigrad.viz.render import VARIABLE, FormatError, RenderError, render, renderer
-from minigrad.viz.svg import FONTS, anonymous, dark, themed
+from minigrad.viz.pictures import render as rendering
+from minigrad.viz.pictures.render import VARIABLE, FormatError, RenderError, render, renderer
+from minigrad.viz.pictures.svg import FONTS, anonymous, dark, themed
 
 posix = pytest.mark.skipif(os.name != "posix", reason="the renderers of the test are shell scripts")
 SOURCE = "digraph { a -> b }"
@@ -162,7 +162,7 @@ def test_a_slow_renderer_is_ended_with_its_children(fake, tmp_path):
 @in_proc
 def test_ctrl_c_leaves_no_child(fake, tmp_path):
     fake(f"echo $$ > {tmp_path}/pid\nexec sleep 100")
-    code = "from minigrad.viz.render import render\nrender('digraph {}', 'svg')"
+    code = "from minigrad.viz.pictures.render import render\nrender('digraph {}', 'svg')"
     with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE) as process:
         for _ in range(500):
             if (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().strip():

@@ -19,10 +19,10 @@ from minigrad import nn, viz
 from minigrad.errors import GraphError, MinigradError, ShapeError
 from minigrad.tape.function import Alias, Output
 from minigrad.tape.observers import Observer, Observing
-from minigrad.viz import film, telling
-from minigrad.viz.amounts import KEPT, amount_of
-from minigrad.viz.render import VARIABLE, RenderError
-from minigrad.viz.rules import rule_of
+from minigrad.viz.pictures.render import VARIABLE, RenderError
+from minigrad.viz.stepping import film, telling
+from minigrad.viz.stepping.amounts import KEPT, amount_of
+from minigrad.viz.stepping.rules import rule_of
 
 
 def leaf(*shape, name=None):

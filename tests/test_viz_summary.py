@@ -15,7 +15,7 @@ import pytest
 import minigrad as mg
 import minigrad.nn.functional as F
 from minigrad import Function, MinigradError, ShapeError, nn, viz
-from minigrad.viz.flops import MULT_ADDS
+from minigrad.viz.summaries.flops import MULT_ADDS
 
 MG = SimpleNamespace(nn=nn, F=F, lib=mg)
 

@@ -12,15 +12,15 @@ from ..errors import MinigradError
 from ..models import Models, as_before, outputs_in
 from ..tape import Variable, enable_grad, engine
 from ..tape.history import leaves_behind, nodes_behind
-from .build import build
-from .collapse import view
-from .dot import digraph
-from .html import page
+from .building.build import build
 from .model import STATISTICS, Graph
-from .record import record
-from .render import TIMEOUT, FormatError, RenderError, render
-from .svg import anonymous
-from .text import outline
+from .pictures.dot import digraph
+from .pictures.html import page
+from .pictures.render import TIMEOUT, FormatError, RenderError, render
+from .pictures.svg import anonymous
+from .pictures.text import outline
+from .recording.record import record
+from .views.collapse import view
 
 FORMATS = ("dot", "svg", "png", "pdf", "html", "json", "txt")
 _PICTURES = ("svg", "png", "pdf")  # by a renderer

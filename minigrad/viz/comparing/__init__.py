@@ -1,0 +1,1 @@
+"""Comparing: the difference of two graphs, as a graph and as a text."""

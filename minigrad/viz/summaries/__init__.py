@@ -1,0 +1,1 @@
+"""Summaries: the layers of a model as a table."""
