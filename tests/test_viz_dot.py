@@ -9,6 +9,7 @@ import pytest
 import minigrad as mg
 import minigrad.nn.functional as F
 from minigrad import nn, viz
+from minigrad.viz import style
 from minigrad.viz.drawing import Drawing, Options
 from minigrad.viz.model import (
     DETACHED,
@@ -26,10 +27,9 @@ from minigrad.viz.model import (
     Node,
     Saved,
 )
-from minigrad.viz.pictures import style
 from minigrad.viz.pictures.dot import LABELLED, digraph
-from minigrad.viz.pictures.style import DARK, MARKS, Scale, cividis, ink_on, number
-from minigrad.viz.pictures.words import ident
+from minigrad.viz.style import DARK, MARKS, Scale, cividis, ink_on, number
+from minigrad.viz.words import ident
 
 
 def graph_of(nodes, edges=(), groups=(), **fields):

@@ -28,7 +28,7 @@ from minigrad.viz.model import (
 )
 from minigrad.viz.pictures.contents import Contents
 from minigrad.viz.pictures.html import EMBEDDED, SEEN, content, page
-from minigrad.viz.pictures.style import DARK, KINDS, MARKS
+from minigrad.viz.style import DARK, KINDS, MARKS
 
 HOSTILE = [
     "</script><script>document.title='hit'</script>",

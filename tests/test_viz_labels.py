@@ -16,7 +16,7 @@ from minigrad.viz.drawing import Drawing, Options
 from minigrad.viz.model import INPUT, OPERATION, PARAMETER, Edge, Graph, Group, Node
 from minigrad.viz.pictures.dot import JOINER, digraph
 from minigrad.viz.pictures.render import VARIABLE, render
-from minigrad.viz.pictures.words import LONGEST, ident, own_name, printable, short
+from minigrad.viz.words import LONGEST, ident, own_name, printable, short
 
 SVG = "{http://www.w3.org/2000/svg}"
 TITLE = "{http://www.w3.org/1999/xlink}title"

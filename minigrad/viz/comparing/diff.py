@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 from ..drawing import Drawing, Options
 from ..model import Graph, Node, shaped
-from ..pictures.style import count_of
+from ..style import count_of
 from ..views.collapse import around_their_takers, collapsed, view
 from ..views.structure import LEAVES
 from .matching import match

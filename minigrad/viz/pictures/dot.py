@@ -11,9 +11,7 @@ The nodes of DOT and the ids in an SVG are ident(node.id); of a cluster, cluster
 import math
 
 from ..model import INPUT, LEAF, MODULE, OPERATION, PARAMETER, STATISTICS, Graph, Group, shaped
-from ..views.structure import reach
-from .legend import legend
-from .style import (
+from ..style import (
     ALERT,
     BACKWARD,
     FRAME,
@@ -30,7 +28,8 @@ from .style import (
     ink_on,
     number,
 )
-from .words import (
+from ..views.structure import reach
+from ..words import (
     LONG,
     bold,
     escaped,
@@ -45,6 +44,7 @@ from .words import (
     small,
     statistic,
 )
+from .legend import legend
 
 JOINER = "\u2060"  # it has no width
 FONT = "Arial"  # one name, whose widths every renderer knows: of a list, graphviz-pure takes those of Times

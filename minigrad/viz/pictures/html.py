@@ -25,10 +25,7 @@ from dataclasses import replace
 from importlib import resources
 
 from ..model import STATISTICS, Edge, Group, Node, shaped
-from ..views.collapse import view
-from .contents import Contents
-from .dot import LABELLED
-from .style import (
+from ..style import (
     ALERT,
     DARK,
     FRAME,
@@ -46,7 +43,10 @@ from .style import (
     ink_on,
     number,
 )
-from .words import kept, marked, own_name, printable, repeats, short, statistic
+from ..views.collapse import view
+from ..words import kept, marked, own_name, printable, repeats, short, statistic
+from .contents import Contents
+from .dot import LABELLED
 
 EMBEDDED = 5000  # nodes in a file: about 2 MB
 SEEN = 600  # nodes at once: dagre takes 1 s for 300 in nested boxes, 3 s for 600 and 10 s for 1000

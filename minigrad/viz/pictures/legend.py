@@ -3,8 +3,8 @@
 import math
 
 from ..model import OPERATION, PARAMETER, STATISTICS
-from .style import ALERT, KINDS, LINES, MARKS, SHAPES, cividis, number
-from .words import SMALL, bold, folded, short, small
+from ..style import ALERT, KINDS, LINES, MARKS, SHAPES, cividis, number
+from ..words import SMALL, bold, folded, short, small
 
 STEPS = 10  # of the colours of a scale
 ROW = 80  # letters beside each other

@@ -9,7 +9,7 @@ Colours are changed by their values, [fill="#f6f8fa"], since that is what the re
 import re
 from xml.parsers import expat
 
-from .style import DARK, PAPER
+from ..style import DARK, PAPER
 
 CLASS = "minigrad-graph"
 FONTS = f".{CLASS} text{{font-family:Arial,Helvetica,sans-serif}}"  # renderers name the first alone

@@ -8,8 +8,8 @@ Net  21 578 parameters
 """
 
 from ..model import MODULE, OPERATION, STUB, Graph, Group
-from .style import KINDS, count_of, number
-from .words import folded, kept, marked, own_name, printable, repeats, shape_of, statistic
+from ..style import KINDS, count_of, number
+from ..words import folded, kept, marked, own_name, printable, repeats, shape_of, statistic
 
 INDENT = "  "
 

@@ -20,7 +20,7 @@ from ..drawing import Options
 from ..model import Graph
 from ..pictures.dot import digraph, quoted
 from ..pictures.render import RenderError, render
-from ..pictures.words import escaped, printable
+from ..words import escaped, printable
 from .telling import of_leaf, parts_of, title
 
 MOST = 300  # steps of a film

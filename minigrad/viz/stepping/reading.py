@@ -15,7 +15,7 @@ from contextlib import suppress
 from types import ModuleType
 
 from ...tape.variable import Variable
-from ..pictures.words import printable
+from ..words import printable
 
 LONGEST = 72  # letters of a text among the facts
 _PLAIN = (int, float, bool, str, type(None))

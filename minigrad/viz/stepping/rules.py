@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from ...tape.provenance import input_names
-from ..pictures.words import printable
+from ..words import printable
 from .reading import Unreadable, copied, read
 
 LONG = 72  # letters of a gradient in which no name of the code is left; longer ones keep their names

@@ -9,7 +9,7 @@ step 2  mul:1                  y = a * b
 
 import html
 
-from ..pictures.words import printable
+from ..words import printable
 
 SHOWN = 100  # steps that str() tells
 SHORT = 24  # letters of a value of the forward that is listed

@@ -9,7 +9,7 @@ from dataclasses import replace
 from statistics import median_low
 
 from ..model import STATISTICS
-from ..pictures.style import MARKS, number
+from ..style import MARKS, number
 
 SUMS = ("time", "bytes")
 

@@ -8,7 +8,7 @@ Outputs and nodes with a mark stay, as far as there is room for them: what is in
 from dataclasses import replace
 
 from ..model import STUB, Graph, Node
-from ..pictures.style import MARKS
+from ..style import MARKS
 from .fold import joined, marks_of, of_parts
 from .structure import LEAVES
 

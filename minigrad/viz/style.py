@@ -8,7 +8,7 @@ Source: M. Okabe, K. Ito, Color Universal Design (2008); J. Nunez, C. Anderton, 
 
 import math
 
-from ..model import DETACHED, INPUT, LEAF, MODULE, OPERATION, PARAMETER, STUB
+from .model import DETACHED, INPUT, LEAF, MODULE, OPERATION, PARAMETER, STUB
 
 INK, PAPER, GREY, FRAME = "#1f2328", "#ffffff", "#59636e", "#afb8c1"
 ALERT = "#ffe1d1"  # behind a birth

@@ -7,11 +7,11 @@ Names do not change from run to run, labels may hold anything, and a graph may b
 
 from collections.abc import Iterable
 
-from ...models import Models, is_module, outputs_in
-from ...tape import Variable
-from ..building.build import build
-from ..model import DETACHED, INPUT, OPERATION
-from .dot import quoted
+from ..models import Models, is_module, outputs_in
+from ..tape import Variable
+from .building.build import build
+from .model import DETACHED, INPUT, OPERATION
+from .pictures.dot import quoted
 
 GREEN, BLUE, ORANGE, GREY, YELLOW = "darkolivegreen1", "lightblue", "orange", "lightgrey", "lightgoldenrod1"
 _NODE = {"style": "filled", "shape": "box", "align": "left", "fontsize": "10", "ranksep": "0.1", "height": "0.2"}

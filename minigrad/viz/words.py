@@ -10,7 +10,7 @@ import textwrap
 from hashlib import sha256
 from urllib.parse import quote
 
-from ..model import STATISTICS, STUB, Group, Node, shaped
+from .model import STATISTICS, STUB, Group, Node, shaped
 from .style import WORDS, number
 
 LONGEST = 40  # letters of a name or a line in a label
