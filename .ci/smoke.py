@@ -41,7 +41,8 @@ def contents(wheel, repository):
     data = {f"minigrad/{name}" for name in ("py.typed", "data/digits.npz", "data/DIGITS.md")}
     check(data <= inside, f"among them are {', '.join(sorted(data))}")
     licenses = {name.partition("/licenses/")[2] for name in names if "/licenses/" in name}
-    check(licenses == {"LICENSE", "minigrad/data/DIGITS.md"}, f"the licenses: {sorted(licenses)}")
+    dagre = "minigrad/viz/pictures/page/dagre.LICENSE.txt"
+    check(licenses == {"LICENSE", "minigrad/data/DIGITS.md", dagre}, f"the licenses: {sorted(licenses)}")
 
 
 def installed(repository):
@@ -72,6 +73,10 @@ def works(folder):
     check(last < first / 2, f"5 epochs on the {len(digits)} digits bring the loss from {first:.2f} to {last:.2f}")
     x = mg.randn(3, 4, dtype=mg.float64, requires_grad=True)
     check(mg.gradgradcheck(lambda x: (F.softmax(x, 1) * x.sin()).sum(), x), "gradgradcheck")
+    drawing = mg.viz.graph(lambda: model(digits[:2][0]).sum(), model)
+    drawn = [drawing.save(folder / f"net.{suffix}") for suffix in ("dot", "html", "json", "txt")]
+    check(all(path.stat().st_size > 500 for path in drawn), "its graph is drawn where there is no renderer")
+    mg.viz.backward_steps(mg.sin(x).sum()).save(folder / "steps.txt")
     mg.save({"model": model.state_dict()}, folder / "model.npz")
     twin = nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
     twin.load_state_dict(mg.load(folder / "model.npz")["model"])
