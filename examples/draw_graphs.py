@@ -4,7 +4,8 @@
     python examples/draw_graphs.py digits transformer --format png html
     python examples/draw_graphs.py lstm --unrolled --format html
 
-Graphviz draws SVG, PNG and PDF: `apt install graphviz`, or pip install "graphviz-pure". HTML needs nothing.
+The names of graphs come first. Graphviz draws SVG, PNG and PDF: `apt install graphviz`, or pip install "graphviz-pure".
+HTML of a graph needs nothing; that of `steps` needs Graphviz too.
 """
 
 import argparse
@@ -154,19 +155,18 @@ def nan(options):
 
 
 def steps(options):
-    """Not a graph, but its backward, step by step."""
-    if options:
-        sys.exit("draw_graphs.py: steps are drawn as they are: without --depth, --color and --unrolled")
+    """Not a graph, but its backward, step by step. It takes no options: see refused_by_steps."""
     x, y = (mg.tensor(value, requires_grad=True) for value in (2.0, 3.0))
-    return viz.backward_steps(x * y + mg.sin(x), names={"x": x, "y": y})
+    return viz.backward_steps(lambda: x * y + mg.sin(x), names={"x": x, "y": y})
 
 
 GRAPHS = {f.__name__: f for f in (digits, lenet, transformer, lstm, second, vanishing, nan, steps)}
+FORMATS_OF_STEPS = "svg", "html", "txt"
 
 
 def command_line():
     p = argparse.ArgumentParser("draw_graphs.py", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    p.add_argument("graphs", nargs="*", metavar="graph", help=f"of {', '.join(GRAPHS)}; default all")
+    p.add_argument("graphs", nargs="*", metavar="graph", help=f"of {', '.join(GRAPHS)}; default all; names come first")
     p.add_argument("--format", nargs="+", default=["svg"], choices=["svg", "png", "pdf", "html", "dot", "json", "txt"])
     p.add_argument("--out", type=Path, default=Path("runs", "graphs"), help="folder, default runs/graphs")
     p.add_argument("--unrolled", action="store_true", help="draw every one of identical blocks")
@@ -175,18 +175,35 @@ def command_line():
     return p
 
 
+def refused_by_steps(options):
+    """Why `steps` cannot be drawn with these options, or ""."""
+    if options.unrolled or options.depth is not None or options.color:
+        return "steps are drawn as they are: without --depth, --color and --unrolled"
+    formats = [f for f in options.format if f not in FORMATS_OF_STEPS]
+    return f"steps can be {', '.join(FORMATS_OF_STEPS)}, not {', '.join(formats)}" if formats else ""
+
+
 def main(arguments=None):
     p = command_line()
     options = p.parse_args(arguments)
     unknown = [name for name in options.graphs if name not in GRAPHS]
     if unknown:
         p.error(f"no graph is called {', '.join(unknown)}; there are {', '.join(GRAPHS)}")
+    names = options.graphs or list(GRAPHS)
+    refused = refused_by_steps(options)
+    if refused and "steps" in options.graphs:
+        p.error(refused)
+    if refused and not options.graphs:
+        names.remove("steps")
+        print(f"draw_graphs.py: without steps: {refused}", file=sys.stderr)
+    if options.out.exists() and not options.out.is_dir():
+        p.error(f"--out: {options.out} is a file, not a folder")
     options.out.mkdir(parents=True, exist_ok=True)
     wanted = {"depth": options.depth, "color": options.color, "roll": False if options.unrolled else None}
     wanted = {name: value for name, value in wanted.items() if value is not None}
     if options.unrolled:
         wanted["max_nodes"] = 1000
-    for name in options.graphs or GRAPHS:
+    for name in names:
         mg.manual_seed(0)
         drawing = GRAPHS[name](wanted)
         for format in options.format:
@@ -199,4 +216,5 @@ if __name__ == "__main__":
     except (mg.MinigradError, OSError) as error:
         sys.exit(f"draw_graphs.py: {error}")
     except KeyboardInterrupt:
+        print("draw_graphs.py: stopped", file=sys.stderr)
         sys.exit(130)

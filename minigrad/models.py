@@ -52,7 +52,9 @@ class Models:
             roots = {0: model}
         for m in roots.values():
             if not is_module(m):
-                raise TypeError(f"{what} must be a module or a list of modules, and has a {type(m).__name__}")
+                has = "and has" if isinstance(model, (list, tuple, dict)) else "not"
+                wrong = m if has == "and has" else model
+                raise TypeError(f"{what} must be a module or a list of modules, {has} a {type(wrong).__name__}")
         return {f"model[{key!r}]": m for key, m in roots.items()}
 
     @property
@@ -142,7 +144,7 @@ def as_before(modules):
             set_gpu_rng_state(each, i)
         for m, name, b, array in buffers:
             b.data = array
-            if getattr(m, name) is not b:
+            if getattr(m, name, None) is not b:
                 setattr(m, name, b)
         for p, g in grads.items():
             written = g is not None and memory.stamp(g.data) != stamps[p]

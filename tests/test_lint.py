@@ -687,7 +687,7 @@ def test_it_runs_recorded():
 @pytest.mark.parametrize(
     ("model", "loss", "options", "message"),
     [
-        (3, mg.ones(1), {}, "the model must be a module or a list of modules, and has a int"),
+        (3, mg.ones(1), {}, "the model must be a module or a list of modules, not a int"),
         ([Net], mg.ones(1), {}, "and has a type"),
         (Net(), 3.0, {}, "the loss must be a Variable, a function that returns one, or several in a list, not a float"),
         (Net(), lambda: None, {}, "not a NoneType"),

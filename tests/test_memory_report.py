@@ -238,7 +238,7 @@ def test_sizes(count, text):
 
 @pytest.mark.parametrize(
     ("outputs", "model", "message"),
-    [(3, None, "outputs must be a Variable, .* not a int"), (mg.ones(1), 3, "the model must be a module .* has a int")],
+    [(3, None, "outputs must be a Variable, .* not a int"), (mg.ones(1), 3, "the model must be a module .* not a int")],
 )
 def test_wrong_arguments(outputs, model, message):
     with pytest.raises(TypeError, match=f"memory_report: {message}"):

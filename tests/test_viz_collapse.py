@@ -146,6 +146,9 @@ def test_blocks_of_a_transformer():
     assert {n.repeat for n in inside} == {12} and {n.count for n in inside} == {12}
     assert view.nodes["blocks.0.attn.qkv.weight"].parameters == 12 * whole.nodes["blocks.0.attn.qkv.weight"].parameters
     assert view.groups["blocks.0"].parameters == 12 * whole.groups["blocks.0"].parameters
+    assert view.groups["blocks.0"].modules == view.groups["blocks.0.attn"].modules == 12
+    each = f"{whole.groups['blocks.0.attn'].parameters:,} parameters".replace(",", " ")
+    assert f"attn Attention  {each}\n" in str(drawing), "of one, as the weights in it"
     # What comes after takes from the last, which is drawn as the first.
     assert next(e.source for e in view.edges if e.target == "head/linear:1") == "blocks.0/add:2"
     assert len(transformer(roll=False, max_nodes=1000).view.nodes) == len(whole.nodes)
@@ -174,6 +177,7 @@ def test_steps_of_an_lstm():
         assert weight.repeat == 1 and weight.parameters == drawing.graph.nodes[weight.id].parameters
         assert "cells.0" not in view.ancestors(weight.group)
     assert view.groups["cells.0"].parameters == drawing.graph.groups["cells.0"].parameters
+    assert view.groups["cells.0"].modules == 1
 
 
 def test_steps_that_are_cut_out_of_a_variable():
@@ -197,6 +201,7 @@ def test_several_layers_in_turn():
     assert rolled(drawing) == {"3 … 5": (3, "9 … 11")} and consistent(drawing.view)
     view = drawing.view
     assert [g.parent for g in view.groups.values() if g.id in "345"] == ["3 … 5"] * 3
+    assert [view.groups[id].modules for id in ("3 … 5", "3")] == [3, 3] and "3 × 28 parameters" in str(drawing)
     assert view.groups["3 … 5"].parameters == 3 * (20 + 8) and loops(drawing) == [("5/relu:1", "3/linear:1")]
 
 
@@ -403,6 +408,21 @@ def test_a_node_with_the_id_of_a_module():
     model, x = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 3)), mg.randn(2, 4, requires_grad=True)
     drawing = viz.graph(lambda: model(x).sum(), model, names={"0": x}, depth=1)
     assert {"0", "0/module", "1"} <= drawing.view.nodes.keys() and consistent(drawing.view)
+
+
+def test_a_note_on_medians_where_statistics_are_shown():
+    notes = {color: transformer(color=color).view.notes for color in (None, "bytes")}
+    assert notes[None] == []
+    assert notes["bytes"] == ["blocks marked × 12 are drawn once: their statistics are medians over all"]
+
+
+def test_marks_of_several_operations_in_one():
+    nodes = [Node(f"a/{i}", "operation", "sin", "a", marks={"infected": "NaN"}) for i in range(3)]
+    nodes[0].marks["infected in backward"] = nodes[1].marks["infected in backward"] = "inf"
+    graph = Graph({n.id: n for n in nodes}, groups={"a": Group("a", "Net", "", "a")})
+    drawing = viz.Drawing(graph, Options(depth=0))
+    assert "[3 operations have NaN]" in str(drawing) and "[2 operations have inf in the gradient]" in str(drawing)
+    assert "3 operations have NaN" in drawing.source
 
 
 # --- phases and parameters ----------------------------------------------------------------------------------------

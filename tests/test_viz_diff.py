@@ -65,16 +65,22 @@ TABLE = {
     "a layer in the middle": lambda: (
         sequential(*mlp()),
         sequential(*mlp()[:2], nn.Tanh(), *mlp()[2:]),
-        ["  + 2 Tanh: 1 operation", "  > 3: was 2", "  > 4: was 3", "  > 5: was 4", "  - 1/relu:1 to 3/linear:1: x"],
+        [
+            "  + 2 Tanh: 1 operation",
+            "  > 3: moved, was 2",
+            "  > 4: moved, was 3",
+            "  > 5: moved, was 4",
+            "  - edge 1/relu:1 to 3/linear:1: x",
+        ],
     ),
     "a layer less": lambda: (
         sequential(*mlp()),
         sequential(*mlp()[:2], *mlp()[4:]),
         [
-            "  > 2: was 4",
+            "  > 2: moved, was 4",
             "  - 2 Linear: 1 operation, 272 parameters",
             "  - 3 ReLU: 1 operation",
-            "  + 1/relu:1 to 2/linear:1: x",
+            "  + edge 1/relu:1 to 2/linear:1: x",
         ],
     ),
     "another width": lambda: (
@@ -116,7 +122,7 @@ TABLE = {
     "a new name": lambda: (
         Net(fc=nn.Linear(8, 4)),
         Net(dense=nn.Linear(8, 4)),
-        ["  > dense: was fc"],
+        ["  > dense: moved, was fc"],
     ),
     "a new class": lambda: (Net(fc=nn.Linear(8, 4)), Other(fc=nn.Linear(8, 4)), ["  ~ Other: class Net to Other"]),
     "another order": lambda: (
@@ -219,7 +225,7 @@ def test_graphs_without_modules():
     x = mg.ones(3, requires_grad=True)
     before, after = viz.graph((x.sin() * 2).sum()), viz.graph((x.sin().cos() * 2).sum())
     difference = viz.diff(before, after.graph)
-    assert lines(difference) == ["  + cos:1: operation 3 float32", "  - sin:1 to mul:1: a"]
+    assert lines(difference) == ["  + cos:1: operation 3 float32", "  - edge sin:1 to mul:1: a"]
     assert viz.diff(Graph(), Graph()).equal
     empty = viz.diff(Graph(), after)
     assert {c.what for c in empty.changes} == {"added"} and empty.view.nodes
@@ -239,6 +245,28 @@ def test_it_is_saved_as_a_drawing(tmp_path):
     text = difference.save(tmp_path / "d.txt").read_text(encoding="utf-8")
     assert text == str(difference) and "rankdir=LR" in difference.source.replace('"', "")
     assert "changes" in repr(difference)
+
+
+def test_true_if_there_are_differences_as_a_report_is():
+    before, after, _ = TABLE["another width"]()
+    a, b = drawn(before), drawn(after)
+    assert not viz.diff(a, a) and viz.diff(a, b) and viz.diff(b, a)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("hole", "did you mean 'whole'"), ("dept", "did you mean 'depth'"), ("zzz", "there are depth")]
+)
+def test_what_is_no_argument(name, hint):
+    with pytest.raises(TypeError, match=rf"viz\.diff: there is no argument '{name}'; {hint}"):
+        viz.diff(Graph(), Graph(), **{name: True})
+
+
+def test_modules_without_a_change_say_so():
+    before, after, _ = TABLE["a layer in the middle"]()
+    difference = viz.diff(drawn(before), drawn(after))
+    modules = [n for n in difference.view.nodes.values() if n.kind == "module"]
+    assert modules and all("unchanged" in n.marks for n in modules)
+    assert "module without a change" in difference.source and "module, collapsed" not in difference.source
 
 
 @pytest.mark.parametrize("wrong", [None, 3, "net", mg.ones(2)])

@@ -105,6 +105,23 @@ def test_a_parameter_with_more_to_say_is_a_box_itself(change, apart):
     assert apart not in words(line(text, "fc/linear:1"))
 
 
+@pytest.mark.parametrize("takers", [2, 6, 7, 28])
+def test_a_parameter_that_many_take_is_a_line_in_each(takers):
+    nodes = [Node(f"net/mul:{i}", OPERATION, "mul", "net", (2,)) for i in range(takers)]
+    weight, other = (Node(k, PARAMETER, k, "net", (2,), "float32", parameters=2) for k in ("weight", "other"))
+    edges = [Edge("weight", n.id, "b") for n in nodes]
+    graph = graph_of([weight, *nodes], edges, [Group("net", "Net", "", "net", 2)])
+    text = source(graph)
+    assert text.count('"weight" -> ') == (takers if takers <= 6 else 0)
+    assert [words(line(text, n.id)) for n in nodes] == ["mul 2" + (" weight 2 (shared)" if takers > 6 else "")] * takers
+    graph.nodes["other"] = other
+    graph.edges += [Edge("other", "net/mul:0", "a")] * 4
+    if takers > 6:  # too many in one: it is a box for all of them
+        graph.edges += [Edge(f"p{i}", "net/mul:0") for i in range(4)]
+        graph.nodes |= {f"p{i}": Node(f"p{i}", PARAMETER, f"p{i}", "net") for i in range(4)}
+        assert source(graph).count('"weight" -> ') == takers
+
+
 def test_a_parameter_around_a_call_is_a_line_too():
     """As in one call drawn for several of a cell: its parameters are placed around all of them."""
     nodes, edges, _ = layer("cell.hidden", "cell.hidden@2")
@@ -162,11 +179,36 @@ def test_repeats():
     nodes.append(Node("c", OPERATION, "c", repeat=3))
     loop = Edge("blocks.0/b", "blocks.0/a", kind="repeat", count=11)
     text = source(graph_of(nodes, [loop], groups))
-    assert "× 12, to blocks.11, 12 parameters" in text
+    assert "× 12, to blocks.11<" in text and ">12 parameters<" in text, "as one module, called 12 times"
     assert [words(line(text, n.id)) for n in nodes] == ["a", "b × 24", "c × 3"], "what the block says is not repeated"
-    assert re.search(r'"blocks.0/b" -> "blocks.0/a" .*style="dashed".*constraint="false".*label=" repeat × 11 "', text)
+    (edge,) = [x for x in text.splitlines() if '"blocks.0/b" -> "blocks.0/a"' in x]
+    assert 'style="dashed"' in edge and 'constraint="false" tailport="e"' in edge and "label=" not in edge
+    assert "repeat × 11" in attribute(edge, "tooltip") and "from one repeat to the next" in text
     outline = str(Drawing(graph_of(nodes, [loop], groups), Options(roll=False)))
     assert "blocks.0 Block  × 12, to blocks.11" in outline and "(repeat, × 11)" in outline
+
+
+def test_parameters_of_repeats_are_told_of_one_and_how_many():
+    groups = [
+        Group("b.0", "Block", "", "model.b.0", 120, repeat=12, modules=12, last="b.11"),
+        Group("b.0.c", "Inner", "b.0", "model.b.0.c", 72, repeat=3, modules=36, last="b.0.e"),
+        Group("b.0.s", "Shared", "b.0", "model.s", 7),
+        Group("b.0.o", "Odd", "b.0", "model.b.0.o", 13, modules=12),
+    ]
+    nodes = [Node(f"{g.id}/{k}", OPERATION, k, g.id) for g in groups for k in ("sin", "cos")]
+    nodes.append(Node("m", MODULE, "m", "b.0", parameters=24, modules=12, repeat=12))
+    graph = graph_of(nodes, groups=groups)
+    text = source(graph)
+    titles = [words(x) for x in text.splitlines() if x.endswith(' class="module"')]
+    assert titles == [
+        "b.0 Block × 12, to b.11 12 × 10 parameters",
+        "c Inner × 3, to e 3 × 2 parameters",
+        "s Shared 7 parameters",
+        "o Odd 13 parameters in all",
+    ]
+    assert words(line(text, "m")) == "m 2 parameters"
+    outline = str(Drawing(graph, Options(roll=False)))
+    assert "× 12, to b.11  12 × 10 parameters" in outline and "3 × 2 parameters" in outline
 
 
 # --- what stands in a box ----------------------------------------------------------------------------------------
@@ -229,9 +271,21 @@ def test_every_kind_is_drawn_and_explained():
     assert {k for k in alike if len(k) > 1} == {(LEAF, INPUT)}, "without colours, these two alone look alike"
 
 
+def test_a_legend_of_colours_shows_no_colour_of_a_kind_that_is_not_there():
+    nodes = [Node("a", OPERATION, "a", statistics={"mean": 1.0}), Node("w", PARAMETER, "w"), Node("x", INPUT, "x")]
+    plain = source(graph_of(nodes)).splitlines()[1]
+    coloured = source(graph_of(nodes), color="mean").splitlines()[1]
+    assert ">operation<" in plain and ">operation<" not in coloured and ">parameter<" in coloured
+    nodes[1].statistics = nodes[2].statistics = {"mean": 2.0}
+    coloured = source(graph_of(nodes), color="mean").splitlines()[1]
+    assert ">parameter<" not in coloured and f'bgcolor="{style.KINDS[INPUT][0]}"' not in coloured
+    assert style.KINDS[INPUT][3] in coloured and f'bgcolor="{style.KINDS[INPUT][0]}"' in plain
+
+
 def test_the_legend_tells_what_is_there_only():
     text = source(graph_of([Node("a", OPERATION, "a"), Node("b", LEAF, "b")]))
     assert style.KINDS[LEAF][3] in text and style.KINDS[STUB][3] not in text and "birth" not in text
+    assert "label=" not in source(graph_of([Node("a", OPERATION, "a")])).splitlines()[1], "it explains itself"
     assert "label=" not in source(graph_of([Node("a", OPERATION, "a")]), legend=False).splitlines()[1]
     noted = graph_of([Node("a", OPERATION, "a")], title="Net", notes=["unrecorded " * 20, ""])
     head = source(noted, legend=False).splitlines()[1]
@@ -259,12 +313,28 @@ def test_births_and_what_they_infect_differ_without_colours():
     text = source(graph_of([Node(k, OPERATION, k, marks={k: v}) for k, v in marks.items()]))
     looks = {k: tuple(attribute(line(text, k), x) for x in ("shape", "style", "peripheries")) for k in marks}
     assert looks == {
-        "born": ("octagon", None, "2"),
+        "born": ("box", None, "2"),
         "infected": ("box", "filled,rounded,dashed", None),
         "output": ("box", "filled,rounded", "2"),
     }
     told = ["born NaN born here, in 3 of 8 elements", "infected has NaN", "output output: loss"]
     assert [words(line(text, k)) for k in marks] == told
+
+
+def test_long_marks_are_wrapped():
+    finding = "the gradient of x is wrong in 3 of 8 elements, " * 3 + "the end"
+    text = source(graph_of([Node("a", OPERATION, "a", marks={"blamed": f"gradcheck: {finding}"})]))
+    label = re.search(r"label=<(.*?)> \w+=", line(text, "a"))[1]
+    assert words(line(text, "a")) == f"a gradcheck: {finding}", "nothing is cut"
+    assert max(len(re.sub("<[^>]*>", "", x)) for x in label.split("<br/>")) <= 36
+
+
+def test_numbers_in_place_of_operands_and_outputs_of_several_are_told():
+    x = mg.randn(4, 3, requires_grad=True)
+    drawing = viz.graph(lambda: ((x - 1) ** 2).unbind(1)[2] / 4)
+    text = drawing.source
+    assert [words(line(text, id)) for id in ("sub:1", "pow:1")] == ["sub b=1 4×3", "pow n=2 4×3"]
+    assert words(line(text, "div:1")).startswith("div b=4 4") and re.search(r'-> "div:1" .*label=" output 2 "', text)
 
 
 def test_a_planted_nan_is_seen():

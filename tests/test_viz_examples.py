@@ -79,17 +79,43 @@ def test_files_are_written(example, tmp_path, capsys):
     assert "cell@28" in (tmp_path / "lstm-unrolled.dot").read_text()
 
 
+@pytest.mark.parametrize("arguments", [["--format", "dot"], ["--format", "txt", "--depth", "1"]])
+def test_all_means_all_that_can_be(example, monkeypatch, tmp_path, capsys, arguments):
+    monkeypatch.setattr(example, "GRAPHS", {name: example.GRAPHS[name] for name in ("digits", "steps")})
+    example.main([*arguments, "--out", str(tmp_path)])
+    assert [path.stem for path in tmp_path.iterdir()] == ["digits"]
+    assert "draw_graphs.py: without steps: steps " in capsys.readouterr().err
+    example.main(["--format", "txt", "--out", str(tmp_path)])
+    assert (tmp_path / "steps.txt").exists() and not capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_an_interrupt_says_so(example, tmp_path):
+    code = (
+        "import runpy, signal, sys\n"
+        "import minigrad.viz as viz\n"
+        "viz.graph = lambda *_, **__: signal.raise_signal(signal.SIGINT)\n"
+        "sys.path.insert(0, sys.argv[1])\n"
+        f"sys.argv = ['draw_graphs.py', 'digits', '--out', {str(tmp_path)!r}]\n"
+        f"runpy.run_path({str(EXAMPLES / 'draw_graphs.py')!r}, run_name='__main__')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(EXAMPLES)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "draw_graphs.py: stopped\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["digit"], "no graph is called digit; there are digits, lenet"),
         (["steps", "--depth", "1"], "steps are drawn as they are"),
-        (["steps", "--format", "png"], "must end in .txt, .svg, .html"),
+        (["steps", "--unrolled"], "steps are drawn as they are"),
+        (["steps", "--format", "txt", "png"], "steps can be svg, html, txt, not png"),
+        (["digits", "--out", __file__], "test_viz_examples.py is a file, not a folder"),
         (["digits", "--depth", "-1"], "depth"),
         (["digits", "--format", "gif"], "invalid choice: 'gif'"),
     ],
 )
 def test_mistakes_end_in_a_sentence(example, arguments, said, tmp_path):
-    command = [sys.executable, str(EXAMPLES / "draw_graphs.py"), *arguments, "--out", str(tmp_path)]
+    command = [sys.executable, str(EXAMPLES / "draw_graphs.py"), "--out", str(tmp_path), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode and said in done.stderr and "Traceback" not in done.stderr, done.stderr

@@ -317,8 +317,38 @@ def test_by_the_tape_alone_modules_are_guessed_by_their_parameters():
     graph = sound(drawn(loss(), net))
     assert graph.nodes["blocks.0.attn.q/linear:1"].group == "blocks.0.attn.q"
     assert graph.groups["blocks.0.attn.q"].parent == "blocks.0.attn"
-    assert graph.nodes["matmul:1"].group == "" and "not recorded" in graph.notes[0]
+    assert graph.nodes["matmul:1"].group == "blocks.0" and "not recorded" in graph.notes[0]
+    assert graph.nodes["mean:1"].group == ""
     assert graph.nodes["blocks.0.attn.q/linear:1"].place == ""
+
+
+# layers -> where the operations are, that no parameter tells of
+BETWEEN = {
+    "between two": (lambda: [nn.Linear(2, 2), nn.Tanh(), nn.Linear(2, 2)], {"tanh:1": "Sequential"}),
+    "several": (
+        lambda: [nn.Linear(2, 2), nn.Tanh(), nn.ReLU(), nn.Linear(2, 2)],
+        {"tanh:1": "Sequential", "relu:1": "Sequential"},
+    ),
+    "before and after": (lambda: [nn.Tanh(), nn.Linear(2, 2), nn.ReLU()], {"tanh:1": "", "relu:1": ""}),
+    "in an inner one": (
+        lambda: [nn.Sequential(nn.Linear(2, 2), nn.Tanh(), nn.Linear(2, 2)), nn.ReLU(), nn.Linear(2, 2)],
+        {"tanh:1": "0", "relu:1": "Sequential"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BETWEEN)
+@pytest.mark.parametrize("recorded", [False, True])
+def test_what_lies_between_operations_of_a_module_is_guessed_to_be_in_it(name, recorded):
+    layers, groups = BETWEEN[name]
+    net, x = nn.Sequential(*layers()), mg.randn(3, 2, requires_grad=True)
+    if recorded:
+        with viz.record():  # of no model
+            y = net(x).sum()
+    else:
+        y = net(x).sum()
+    graph = sound(drawn(y, net))
+    assert {id: graph.nodes[id].group for id in groups} == groups and graph.nodes["sum:1"].group == ""
 
 
 def test_what_was_recorded_in_part_says_so():
@@ -351,13 +381,64 @@ def test_names_of_variables_and_of_what_a_module_calls_its_inputs():
     assert kinds(drawn(lambda: net(x, rest={"scale": s}), net)) == {"same": "leaf", "same:2": "input"}
 
 
-def test_views_of_named_inputs_are_the_input():
+def test_parts_of_named_inputs_are_told_apart():
     w, x = leaf(1.0, 2.0), mg.randn(3, 2)
-    rows = drawn(lambda: sum((row * w).sum() for row in (x[0], x[1])), names={"x": x, "w": w})
-    raw = drawn(lambda: sum((mg.Variable(x.data[i]) * w).sum() for i in (0, 1)), names={"x": x, "w": w})
+    rows = drawn(lambda: sum((row * w).sum() for row in (x[0], x[1], x[0])), names={"x": x, "w": w})
+    raw = drawn(lambda: sum((mg.Variable(x.data[i]) * w).sum() for i in (0, 1, 0)), names={"x": x, "w": w})
     for graph in (rows, raw):
-        assert kinds(graph) == {"x": "input", "w": "leaf"}
-        assert [e.shape for e in graph.edges if e.source == "x"] == [(2,), (2,)] and graph.nodes["x"].facts == {}
+        assert kinds(graph) == {"x": "input", "w": "leaf", "x:2": "input"}
+        assert [e.source for e in graph.edges if e.source[0] == "x"] == ["x", "x:2", "x"]
+        for id in ("x", "x:2"):
+            assert (graph.nodes[id].label, graph.nodes[id].shape, graph.nodes[id].facts) == ("x[...]", (2,), {})
+
+
+# a view of x, 4×4 -> labels of the inputs, where x itself is taken too
+PARTS = {
+    "itself": (lambda x: x[:], ["x"]),
+    "in another shape": (lambda x: x.reshape(16), ["x", "x"]),
+    "transposed": (lambda x: x.t(), ["x", "x"]),
+    "columns": (lambda x: x[:, :2], ["x", "x[...]"]),
+    "every other column": (lambda x: x[:, ::2], ["x", "x[...]"]),
+    "backwards": (lambda x: mg.Variable(x.data[::-1]), ["x", "x"]),
+    "an element": (lambda x: x[3:, 3:], ["x", "x[...]"]),
+}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_a_part_has_its_own_shape_and_says_what_it_is_of(name):
+    view, labels = PARTS[name]
+    w, x = leaf(1.0), mg.randn(4, 4)
+    graph = drawn(lambda: (w * x).sum() + (w * view(x)).sum(), names={"x": x, "w": w})
+    inputs = [n for n in graph.nodes.values() if n.kind == "input"]
+    assert [n.label for n in inputs] == labels and inputs[-1].shape == tuple(view(x).shape)
+    for e in graph.edges:
+        assert graph.nodes[e.source].shape == e.shape
+
+
+def test_different_columns_of_one_shape_are_two():
+    w, x = mg.randn(4, 3, requires_grad=True), mg.randn(6, 8)
+    graph = drawn(lambda: (x[:, :4] @ w + x[:, 4:] @ w + x[:, ::2] @ w).sum(), names={"x": x})
+    assert [n.shape for n in graph.nodes.values() if n.kind == "input"] == [(6, 4)] * 3
+
+
+def test_what_lies_beside_a_named_part_has_not_its_name():
+    w, data = leaf(1.0, 2.0), mg.randn(6, 2)
+    graph = drawn(lambda: (mg.Variable(data.data[3:]) * w).sum(), names={"train": data[:3]})
+    assert "train" not in kinds(graph)
+
+
+def test_a_part_of_a_buffer_is_drawn_as_the_buffer():
+    class Positions(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("table", mg.ones(8, 2))
+
+        def forward(self, x):
+            return x + self.table[: len(x)]
+
+    net, x = Positions(), mg.randn(3, 2, requires_grad=True)
+    graph = drawn(lambda: net(x).sum(), net)
+    assert graph.nodes["table"].shape == (8, 2) and graph.nodes["table"].label == "table"
 
 
 def test_buffers_are_inputs_by_their_path():
@@ -864,7 +945,18 @@ MISTAKES = {
     "another typo": (lambda y: {"maxnodes": 3}, TypeError, "no argument 'maxnodes'; did you mean 'max_nodes'"),
     "nonsense": (lambda y: {"qqqq": 3}, TypeError, "no argument 'qqqq'; there are depth, roll, phase"),
     "a value": (lambda y: {"color": "red"}, MinigradError, "color must be one of None, 'mean'"),
-    "a model": (lambda y: {"model": 3}, TypeError, "viz.graph: the model must be a module .* has a int"),
+    "a model": (lambda y: {"model": 3}, TypeError, "viz.graph: the model must be a module .* not a int"),
+    "a model in a list": (lambda y: {"model": [3]}, TypeError, "the model must be a module .* has a int"),
+    "a case": (lambda y: {"direction": "lr"}, MinigradError, "and is 'lr'; did you mean 'LR'"),
+    "an underscore": (lambda y: {"color": "gradnorm"}, MinigradError, "'gradnorm'; did you mean 'grad_norm'"),
+    "a text for a bool": (lambda y: {"roll": "no"}, MinigradError, "roll must be True or False, and is 'no'"),
+    "a number for a bool": (lambda y: {"legend": 1}, MinigradError, "legend must be True or False, and is 1"),
+    "names in a list": (lambda y: {"names": [y]}, TypeError, r"names must be \{name: Variable\}, not a list"),
+    "names the other way": (
+        lambda y: {"names": {y: "y"}},
+        TypeError,
+        r"names must be \{name: Variable\}, and has a Va",
+    ),
 }
 
 
@@ -881,6 +973,84 @@ def test_a_report_of_another_function_is_refused():
     report = mg.gradcheck(LOCAL[0].wrong, *xs)
     with pytest.raises(MarkError, match="broken:0, which gradcheck blames, and this graph has no broken"):
         viz.graph(leaf(1.0).exp(), mark=report)
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("nan")])
+def test_a_timeout_is_above_0(timeout):
+    with pytest.raises(MinigradError, match="timeout must be a number of seconds above 0, and is"):
+        viz.graph(leaf(1.0).exp()).render("svg", timeout)
+
+
+# outputs and model -> message
+OUTPUTS = {
+    "a module": (
+        lambda: (nn.Linear(1, 1),),
+        r"a module is not an output; write viz\.graph\(lambda: model\(x\), model\)",
+    ),
+    "a module, and its input": (lambda: (nn.Linear(1, 1), mg.ones(1)), "a module is not an output"),
+    "None": (lambda: (lambda: None,), "the function returned None; let it return the loss"),
+    "an empty list": (lambda: ([],), "outputs must be a Variable, .* and the list is empty"),
+    "a function of an empty dict": (lambda: (dict,), "and the dict is empty"),
+}
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_what_is_no_output_is_explained(name):
+    make, message = OUTPUTS[name]
+    with pytest.raises(TypeError, match=message):
+        viz.graph(*make())
+
+
+def in_two_dimensions():
+    w = mg.ones(3, 2, requires_grad=True)
+    return None, lambda: w * 2, {"gradients": True}
+
+
+def never_backward():
+    net, x = nn.Linear(2, 2), mg.randn(3, 2)
+    with viz.record(net):
+        y = net(x).sum()
+    return None, y, {"color": "grad_norm"}
+
+
+def not_looked_through():
+    net, x = nn.Linear(2, 2), mg.randn(3, 2)
+    with viz.record(net, statistics=False):
+        y = net(x).sum()
+    return None, y, {"color": "mean"}
+
+
+def frozen():
+    net, x = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)), mg.randn(3, 2)
+    net[0].requires_grad_(False)
+    return net, lambda: net(x).sum(), {}
+
+
+# name -> (makes model, outputs and options; what the notes say)
+NOTES = {
+    "the sum": (in_two_dimensions, "gradients are of the sum of the output, 3×2: for those of a loss, return the loss"),
+    "no backward": (never_backward, "no gradients are known: call backward() inside of viz.record(model), or give"),
+    "no statistics": (
+        not_looked_through,
+        "'mean' is not known: it is noted inside of viz.record(model, statistics=True)",
+    ),
+    "another model": (lambda: (nn.Linear(1, 1), leaf(1.0) * 2, {}), "nothing of Linear is in this graph"),
+    "detached": (lambda: (None, leaf(1.0).detach(), {}), "output does not require grad: was it detached, or computed"),
+    "frozen": (frozen, "2 parameters that do not require grad are not in this graph"),
+}
+
+
+@pytest.mark.parametrize("name", NOTES)
+def test_notes_say_what_is_missing(name):
+    make, note = NOTES[name]
+    model, outputs, options = make()
+    notes = drawn(outputs, model, **options).notes
+    assert [note in text for text in notes].count(True) == 1, notes
+
+
+def test_nothing_is_noted_where_nothing_is_missing():
+    net, loss = net_and_loss()
+    assert drawn(loss, net, color="grad_norm", gradients=True).notes == []
 
 
 def test_what_is_no_variable_is_refused():
@@ -969,6 +1139,7 @@ def test_make_dot_takes_several_outputs_and_any_name():
     ("args", "message"),
     [
         ((3,), "viz.make_dot: var must be a Variable"),
+        ((lambda: 3,), r"viz.make_dot: var must be a Variable, not a function; call it: viz.make_dot\(model\(x\)\)"),
         ((mg.ones(2), 3), "params must be a dict of names and Variables, not a int"),
         ((mg.ones(2), {"a": 3}), r"params\['a'\] must be a Variable, and is a int"),
         ((mg.ones(2), [3]), "params must be a dict of names and Variables, or such pairs"),

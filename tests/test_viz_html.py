@@ -566,6 +566,34 @@ class TestInABrowser:
         assert page.one("#tooltip").get_attribute("hidden") is not None
         assert page.ids(".linked") == []
 
+    def test_what_is_told_of_a_node_lies_beside_it(self, opened):
+        page = opened(small())
+        page.click(page.of("mul:1"))
+        node, told = page.of("mul:1").rect, page.one("#tooltip").rect
+        assert told["x"] >= node["x"] + node["width"] or told["x"] + told["width"] <= node["x"]
+
+    def test_the_status_says_that_repeats_are_drawn_once(self, opened):
+        assert "× 12 drawn once: viz.graph(..., roll=False) shows all" in opened(small()).text("#status")
+        assert "drawn once" not in opened(chain(3)).text("#status")
+
+    def test_gradients_that_were_not_recorded_cannot_be_chosen(self, opened):
+        assert opened(small()).one("#show-gradients").get_property("disabled") is False
+        page = opened(chain(3), gradients=True)
+        assert page.one("#show-gradients").get_property("disabled") is True
+        assert "No gradients were recorded" in page.run("return find('show-gradients').parentElement.title")
+
+    def test_what_goes_back_in_a_repeat_does_not_turn_the_flow(self, opened):
+        graph = chain(4)
+        graph.edges.insert(0, Edge("op:3", "op:0", "x", (1, 7), "float32", "repeat"))
+        page = opened(graph, roll=False)
+        heights = [page.of(f"op:{i}").rect["y"] for i in range(4)]
+        assert heights == sorted(heights)
+        start, end = page.run(
+            "const line = [...drawn.lines].find(([key]) => key.endsWith('repeat'))[1];"
+            "return [line[0].y, line[line.length - 1].y]"
+        )
+        assert start > end
+
     def test_zooming_and_moving(self, opened):
         page = opened(small())
         whole = page.scale()

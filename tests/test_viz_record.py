@@ -130,6 +130,23 @@ def attention():
     return x, mask
 
 
+# what log is of -> words of the mark
+COUNTS = {
+    "one of each": ((-1.0, 0.0, 3.0), "NaN born here, in 1 of 3 elements, first at (0,); and inf in 1"),
+    "infinity first": ((0.0, -1.0, 0.0), "NaN born here, in 1 of 3 elements, first at (1,); and inf in 2"),
+    "NaN alone": ((2.0, -1.0, -1.0), "NaN born here, in 2 of 3 elements, first at (1,)"),
+    "infinity alone": ((1.0, 0.0, 3.0), "inf born here, in 1 of 3 elements, first at (1,)"),
+}
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_nan_and_infinity_are_counted_apart(name):
+    values, words = COUNTS[name]
+    with np.errstate(all="ignore"):
+        graph = viz.graph(lambda: leaf(*values).log()).graph
+    assert graph.nodes["log:1"].marks["born"] == words
+
+
 @pytest.mark.parametrize("make", ["masked_fill", "operand"])
 def test_infinities_that_are_masks_are_left_alone(make):
     x, mask = attention()
@@ -285,11 +302,74 @@ def test_statistics_are_those_of_the_arrays():
     assert nodes["leaf"].statistics["grad_norm"] == pytest.approx(edge.grad_norm, rel=1e-3)
 
 
+def gradients(graph):
+    return {n.id: n.statistics["grad_norm"] for n in graph.nodes.values() if "grad_norm" in n.statistics}
+
+
+def test_gradients_of_leaves_are_those_of_the_recorded_backward():
+    net, x = model_of(), mg.randn(5, 3)
+    with viz.record(net):
+        net(x).sum().backward()  # of an earlier step: it is in the grad too
+        loss, other = net(x).square().sum(), net(x).exp().sum()
+        loss.backward()
+    expected = {"2.bias": mg.grad(net(x).square().sum(), net[2].bias)[0].norm().item()}
+    graph = viz.graph(loss).graph
+    assert gradients(graph)["2.bias"] == pytest.approx(expected["2.bias"], rel=1e-5)
+    weight = next(e for e in graph.edges if e.source == "0.weight")
+    assert gradients(graph)["0.weight"] == weight.grad_norm
+    before = gradients(graph)
+    net(x).sum().backward()  # unrecorded
+    assert gradients(viz.graph(loss).graph) == before
+    net.zero_grad()
+    assert gradients(viz.graph(loss).graph) == before and len(before) >= 8
+    assert gradients(viz.graph(other).graph) == {}  # it had no backward
+
+
+def test_gradients_of_leaves_in_a_function_that_goes_backward_itself():
+    x = leaf(3.0, 4.0)
+    x.grad = mg.ones(2) * 100  # of before: the grad holds the sum in the end
+
+    def loss():
+        y = (x * x.detach()).sum()
+        y.backward()
+        return y
+
+    assert gradients(viz.graph(loss, color="grad_norm").graph)["leaf"] == 5.0
+
+
+def test_a_sum_that_is_left_to_the_walk_is_in_the_gradient_of_an_edge():
+    b, x = leaf(1.0, 2.0), mg.ones(8, 2)
+    with viz.record():
+        y = (x + b).sum()
+        y.backward()
+    graph = viz.graph(y).graph
+    (edge,) = (e for e in graph.edges if e.source == "leaf")
+    assert edge.grad_norm == gradients(graph)["leaf"] == pytest.approx(128**0.5)
+
+
+def test_of_a_leaf_that_several_took_the_sum_is_known_of_a_function():
+    x = leaf(1.0, 2.0)
+    loss = lambda: (x * 3.0).sum() - (x * 3.0).sum()  # noqa: E731
+    with viz.record():
+        y = loss()
+        y.backward()
+    assert "leaf" not in gradients(viz.graph(y).graph)
+    assert gradients(viz.graph(loss, color="grad_norm").graph)["leaf"] == 0
+
+
+def test_without_a_recording_gradients_are_what_grad_holds():
+    x = leaf(3.0, 4.0)
+    assert gradients(viz.graph(x.exp().sum()).graph) == {}
+    x.grad = x.detach()
+    graph = viz.graph(x.exp().sum()).graph
+    assert gradients(graph) == {"leaf": 5.0} and "gradients of leaves are what their grad holds now" in graph.notes
+
+
 def test_without_statistics_nothing_is_looked_through(monkeypatch):
     def refuse(*_):
         raise RuntimeError
 
-    for name in ("looked_forward", "looked_backward", "norm", "statistics_of", "statistics_of_gradients"):
+    for name in ("looked_forward", "looked_backward", "statistics_of", "statistics_of_gradients"):
         monkeypatch.setattr(sys.modules["minigrad.viz.recording.record"], name, refuse)
     net, x = model_of(), mg.randn(2, 3)
     with viz.record(net, statistics=False):
@@ -319,6 +399,32 @@ def test_the_function_is_run_once_and_leaves_everything_as_it_was():
     assert calls == [1] and stepped == [] and x.grad is None and net[2].weight.grad is None
     assert net[0].weight.grad is before
     assert graph.nodes["2.weight"].statistics["grad_norm"] > 0 and graph.nodes["x"].statistics["grad_norm"] > 0
+
+
+WRONG = {
+    "a Variable": (mg.ones(1), "the model must be a module or a list of modules, not a Variable"),
+    "a number in a list": ([3], "and has a int"),
+    "a function": (model_of, "the model must be a module, not model_of; a decorator is @viz.record"),
+    "a class": (nn.Linear, "not Linear"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_no_model_is_refused_at_once(name):
+    wrong, message = WRONG[name]
+    with pytest.raises(TypeError, match=message):
+        viz.record(wrong)
+
+
+def test_a_decorator_records_each_call():
+    net = model_of()
+
+    @viz.record(net)
+    def loss():
+        return net(mg.randn(2, 3)).sum()
+
+    for _ in range(2):
+        assert viz.graph(loss()).graph.nodes["0/linear:1"].group == "0"
 
 
 # --- nothing is left behind --------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from minigrad.viz.model import OPERATION, Edge, Graph, Node
 from minigrad.viz.pictures import render as rendering
 from minigrad.viz.pictures.render import VARIABLE, FormatError, RenderError, render, renderer
 from minigrad.viz.pictures.svg import FONTS, anonymous, dark, themed
+from minigrad.viz.pictures.titles import moved
 
 posix = pytest.mark.skipif(os.name != "posix", reason="the renderers of the test are shell scripts")
 SOURCE = "digraph { a -> b }"
@@ -162,7 +163,8 @@ def test_a_slow_renderer_is_ended_with_its_children(fake, tmp_path):
 @in_proc
 def test_ctrl_c_leaves_no_child(fake, tmp_path):
     fake(f"echo $$ > {tmp_path}/pid\nexec sleep 100")
-    code = "from minigrad.viz.pictures.render import render\nrender('digraph {}', 'svg')"
+    hears = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"  # in background jobs too
+    code = f"{hears}from minigrad.viz.pictures.render import render\nrender('digraph {{}}', 'svg')"
     with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE) as process:
         for _ in range(500):
             if (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().strip():
@@ -278,6 +280,55 @@ def test_an_svg_follows_the_theme_and_fits_its_page():
     assert root.get("class") == "minigrad-graph" and root.get("style") == "max-width:100%;height:auto"
     assert root[0].text == FONTS + dark() and "prefers-color-scheme:dark" in dark() and found.startswith(b"<?xml")
     assert not re.search("[<&]", dark())
+
+
+TITLED = (
+    'subgraph "cluster_x" {\n'
+    '\tstyle="rounded" labeljust="l" label=<<table><tr><td align="left">the name</td><td width="90" rowspan="2"></td>'
+    '</tr><tr><td align="left">5 parameters</td></tr></table>> id="cluster_x" class="module"\n}'
+)
+
+
+@pytest.mark.parametrize(
+    ("arrows", "right"),
+    [
+        (["M30,-120C30,-100 30,-80 30,-50"], True),
+        (["M100,-120C100,-100 100,-80 100,-50"], False),  # in the middle
+        (["M170,-120C170,-100 170,-80 170,-50"], False),
+        (["M30,-120C30,-100 30,-80 30,-50", "M170,-120C170,-100 170,-80 170,-50"], False),  # no better there
+        (["M0,-95C60,-95 60,-95 60,-95"], True),  # from the side
+        (["M30,-60C30,-50 30,-40 30,-30"], False),  # below it
+        ([], False),
+    ],
+)
+def test_titles_stand_where_fewer_arrows_run_through_them(arrows, right):
+    edges = "".join(f'<g class="edge"><path d="{path}"/></g>' for path in arrows)
+    box = (
+        '<polygon points="0,-110 200,-110 200,-10 0,-10 0,-110"/><text x="8" y="-95" font-size="11.00">the name</text>'
+    )
+    svg = f'<svg xmlns="http://www.w3.org/2000/svg"><g id="cluster_x" class="cluster module">{box}</g>{edges}</svg>'
+    found = moved(TITLED, svg.encode())
+    assert (found != TITLED) == right
+    if right:
+        assert 'labeljust="r"' in found and '"></td><td align="right">the name</td></tr>' in found
+
+
+@renderers
+def test_nothing_but_the_title_moves(program, monkeypatch):
+    monkeypatch.setenv(VARIABLE, program)
+    wide, deep = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3)), nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3))
+    net = nn.Sequential(wide, deep)
+    source = viz.graph(lambda: net(mg.ones(4, 2)), net).source
+    other = "\n".join(x.replace('labeljust="l"', 'labeljust="r"') for x in source.splitlines())
+    # graphviz-pure and dot write the outlines of boxes and arrows as paths and polygons.
+    boxes = [re.findall(rb' (?:d|points)="[^"]*"', render(x, "svg")) for x in (source, other)]
+    assert boxes[0] == boxes[1] and len(boxes[0]) > 10
+
+
+def test_titles_need_an_svg():
+    with pytest.raises(ValueError, match="no element found"):
+        moved(SOURCE, b"")
+    assert moved(SOURCE, SVG.encode()) == SOURCE
 
 
 def test_several_on_a_page_have_no_ids():

@@ -19,6 +19,7 @@ from minigrad import nn, viz
 from minigrad.errors import GraphError, MinigradError, ShapeError
 from minigrad.tape.function import Alias, Output
 from minigrad.tape.observers import Observer, Observing
+from minigrad.viz.pictures import render
 from minigrad.viz.pictures.render import VARIABLE, RenderError
 from minigrad.viz.stepping import film, telling
 from minigrad.viz.stepping.amounts import KEPT, amount_of
@@ -140,25 +141,25 @@ backward of add:1: 3 steps to 2 leaves
   begins      add:1 with 1
 
 step 1  add:1                   y = a + b
-  comes in      gy = 1
-  rule          d(add): gy, gy
-  to mul:1 (a)  gy = 1
-  to sin:1 (b)  gy = 1
+  comes in              gy = 1
+  rule                  d(add): gy, gy
+  to mul:1 (operand a)  gy = 1
+  to sin:1 (operand b)  gy = 1
 
 step 2  sin:1                   y = sin x, x in radians
   comes in    gy = 1
   rule        d(sin): gy * cos(x)
-  values      x = 2 (x)
+  values      operand x = 2, from x
   to x        gy * cos(x) = 1 * cos(2) = -0.416147
 
 step 3  mul:1                   y = a * b
-  comes in    gy = 1
-  rule        d(mul): gy * b, gy * a
-  values      a = 2 (x)
-              b = 3 (y)
-  to x (a)    gy * b = 1 * 3 = 3
-              added to what is there: -0.416147 + 3 = 2.58385
-  to y (b)    gy * a = 1 * 2 = 2
+  comes in          gy = 1
+  rule              d(mul): gy * b, gy * a
+  values            operand a = 2, from x
+                    operand b = 3, from y
+  to x (operand a)  gy * b = 1 * 3 = 3
+                    added to what is there: -0.416147 + 3 = 2.58385
+  to y (operand b)  gy * a = 1 * 2 = 2
 
 leaves
   x           2.58385, the sum of -0.4161 (step 2), 3 (step 3)
@@ -185,7 +186,7 @@ def test_a_page_is_the_same_in_every_process():
         for seed in ("0", "7")
     }
     assert len(texts) == 1
-    assert b"to split:1, output 0 (a)" in texts.pop()
+    assert b"to split:1, output 0 (operand a)" in texts.pop()
 
 
 # --- rules -------------------------------------------------------------------------------------------------------
@@ -370,6 +371,24 @@ def test_values_are_what_the_rule_uses():
     ]
 
 
+def test_a_shape_is_not_taken_for_a_value():
+    x, y = leaf(32, name="x"), leaf(32, name="y")
+    text = str(viz.backward_steps((x * y).exp().sum()))
+    assert re.search(r"  comes in +gy: shape \(32,\), norm ", text)
+    assert re.search(r"operand b, from y: shape \(32,\), norm ", text)
+    assert re.search(r"output y: shape \(32,\), norm ", text)
+    assert re.search(r"to x \(operand a\)  gy \* b: shape \(32,\), norm ", text)
+    assert "= shape" not in text and "= 32" not in text
+
+
+def test_names_of_an_operation_are_told_from_those_of_the_user():
+    steps = viz.backward_steps(mg.exp(number(2.0, "b")) / number(5.0, "a"))
+    assert [telling.of_operand(steps[0], o) for o in steps[0].operands] == [
+        "operand b = 5, from a",
+        "output y = 1.47781",
+    ]
+
+
 def test_a_fused_operation_keeps_more_than_its_rule_uses():
     x, w = leaf(3, 4, name="x"), leaf(2, 4, name="w")
     step = viz.backward_steps(F.linear(x, w).sum())[1]
@@ -420,7 +439,7 @@ def test_gradients_hooks_and_the_graph_stay():
     assert calls == ["z", "z", "late"]
     assert (x.grad.item(), z.grad.item()) == (7 + 36, 12)
     assert str(steps.leaves["x"].gradient) == "36"
-    with pytest.raises(GraphError, match="freed by an earlier backward"):
+    with pytest.raises(GraphError, match=r"freed by an earlier backward.*; or give backward_steps a function"):
         viz.backward_steps(u)
 
 
@@ -525,6 +544,7 @@ REFUSED = [
     (lambda: mg.ones(3), {}, GraphError, r"this Variable \(3,\) does not require grad: nothing that requires grad"),
     (lambda: mg.ones(3, requires_grad=True) * 2, {}, GraphError, r"this Variable has shape \(3,\); reduce it"),
     (lambda: mg.ones(3, requires_grad=True) * 2, {"gradient": [1.0]}, ShapeError, r"has shape \(3,\), so its gradient"),
+    (lambda: number(1.0) * 2, {"names": [3]}, TypeError, r"names is \{name: Variable\}, not a list"),
     (lambda: number(1.0) * 2, {"model": 3}, TypeError, "backward_steps: the model must be a module"),
 ]
 
@@ -534,6 +554,11 @@ REFUSED = [
 def test_refused(make, options, kind, message, as_function):
     with pytest.raises(kind, match=message):
         viz.backward_steps(make if as_function else make(), **options)
+
+
+def test_a_module_is_refused():
+    with pytest.raises(TypeError, match=r"a module is not an output; write viz.backward_steps\(lambda: loss\)"):
+        viz.backward_steps(nn.Linear(2, 3))
 
 
 def test_a_gradient_to_begin_with():
@@ -589,6 +614,13 @@ def test_the_suffix_decides(tmp_path):
         viz.backward_steps(chain).save(tmp_path / "steps.png")
 
 
+def test_the_table_of_a_notebook_suits_any_paper():
+    table = viz.backward_steps(chain())._repr_html_()
+    assert table.count("<tr>") == 1 + 3 + 2
+    assert all(" style=" in cell for cell in re.findall(r"<t[hd][^>]*>", table))
+    assert not re.search(r"#[0-9a-f]{3}|<style", table)
+
+
 NAMES = [
     "</script><b>",
     "a -> b",
@@ -611,7 +643,9 @@ def hostile():
 
 def test_names_are_escaped():
     steps = hostile()
-    assert "<b>" not in re.sub(r"</?(p|br|table|tr|th|td)[^>]*>", "", steps._repr_html_())
+    left = re.sub(r"</?(div|p|br|table|tr|th|td)( style=[^>]*)?>", "", steps._repr_html_())
+    assert "script><b>" not in left and "<script" not in left
+    assert re.findall(r"<b>(?!\d+</b>|leaf</b>|backward of )", left) == []
     str(steps).encode()
     assert "two␊lines" in str(steps)
 
@@ -656,10 +690,26 @@ def test_without_a_renderer_there_is_text(tmp_path, monkeypatch, kind):
     steps = viz.backward_steps(chain())
     with pytest.raises(RenderError) as caught:
         steps.save(tmp_path / f"steps.{kind}")
-    assert "save them as .txt" in caught.value.__notes__[0]
+    assert "there is no such program" in str(caught.value)
+    monkeypatch.delenv(VARIABLE)
+    monkeypatch.setattr(render.shutil, "which", lambda *_, **__: None)
+    with pytest.raises(RenderError, match=r"Graphviz is needed, for .html too: .*; without it, .txt works$") as caught:
+        steps.save(tmp_path / f"steps.{kind}")
     assert os.listdir(tmp_path) == []
     assert steps.save(tmp_path / "steps.txt").read_text("utf-8") == str(steps)
     assert "<td" in steps._repr_html_()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the slow renderer is a script for sh")
+def test_what_takes_too_long_is_told_for_steps(tmp_path, monkeypatch):
+    slow = tmp_path / "slow"
+    slow.write_text("#!/bin/sh\nexec sleep 60\n")
+    slow.chmod(0o755)
+    monkeypatch.setenv(VARIABLE, str(slow))
+    monkeypatch.setattr(film, "TIMEOUT", 0.0)
+    said = "of a part of the computation, or save it as .txt$"
+    with pytest.raises(RenderError, match=f"did not draw this graph within 0 s; take it {said}"):
+        viz.backward_steps(chain()).save(tmp_path / "steps.svg")
 
 
 def test_a_film_has_an_end():
@@ -702,6 +752,14 @@ def test_edges_side_by_side_have_each_their_gradient(any_renderer):
     assert shown(root, 1, "bw-e") == ["3", "3"]
 
 
+def test_a_label_begins_at_its_own_edge():
+    straight = "M10,0C10,10 10,20 10,30"
+    assert film._beside(straight, 60, 20, 4) == 16  # nearer than its room
+    assert film._beside(straight, 20, 20, 4) == 20 - 2 * film.BOLD  # never to the right
+    assert film._beside(straight, 60, 99, 4) == 60 - 2 * film.BOLD  # no edge at this height
+    assert film._beside("M90,0C90,10 90,20 90,30", 60, 20, 4) == 60 - 2 * film.BOLD  # the edge is on the other side
+
+
 def test_outputs_and_modules_are_in_the_picture(any_renderer):
     net, x = nn.Sequential(nn.Linear(4, 6), nn.ReLU()), mg.randn(2, 4)
 
@@ -727,7 +785,7 @@ def test_a_page_to_step_through(renderer):
     text, frames, script = page_of(viz.backward_steps(chain))
     assert [f["head"].split()[0] for f in frames] == ["backward", "step", "step", "step", "the"]
     assert [len(f["edges"]) for f in frames] == [0, 2, 1, 2, 0]
-    assert ["to y (b)", "gy * a = 1 * 2 = 2"] in frames[3]["rows"]
+    assert ["to y (operand b)", "gy * a = 1 * 2 = 2"] in frames[3]["rows"]
     assert len(script.encode()) < 50_000
     assert not re.findall(r"""(?:src|href)=["'](?!#)""", text)
     assert not re.findall(r"https?://(?!www\.w3\.org/)", text)

@@ -752,6 +752,10 @@ def test_an_input_that_requires_grad_does():
 
 WRONG = [
     (lambda: viz.summary(lambda x: x, (2, 3)), TypeError, "the model must be a module, and is a function"),
+    *(
+        (lambda x=x: viz.summary(nn.Linear(2, 3), x), TypeError, f"a Variable, an array, or input_size=.*not a {said}")
+        for x, said in [(8, "int"), ([[1.0, 2.0]], "list of float"), (([1.5],), "tuple of float"), ("x", "str")]
+    ),
     (lambda: viz.summary(nn.Linear), TypeError, "the model must be a module, and is a type"),
     (lambda: viz.summary([nn.Linear(1, 1)]), TypeError, "must be a module, and is a list"),
     (lambda: viz.summary(nn.ReLU(), mode="test"), MinigradError, "mode: 'test' is none of 'eval', 'train', 'same'"),

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from ..backend import around, backend
 from ..errors import MinigradError
-from ..models import Models, as_before, outputs_in
+from ..models import Models, as_before, is_module, outputs_in
 from ..tape import Variable, enable_grad, engine
 from ..tape.history import leaves_behind, nodes_behind
 from .building.build import build
-from .model import STATISTICS, Graph
+from .model import OPERATION, STATISTICS, Graph, shaped
 from .pictures.dot import digraph
 from .pictures.html import page
 from .pictures.render import TIMEOUT, FormatError, RenderError, render
@@ -25,6 +25,7 @@ from .views.collapse import view
 FORMATS = ("dot", "svg", "png", "pdf", "html", "json", "txt")
 _PICTURES = ("svg", "png", "pdf")  # by a renderer
 _ENDS = ", ".join(f".{format}" for format in FORMATS)
+_SWITCHES = ("roll", "shapes", "dtypes", "parameters", "saved", "gradients", "lines", "legend")
 _OF_BACKWARD = ("grad_norm", "grad_mean", "time")
 
 
@@ -50,6 +51,9 @@ class Options:
         _one_of("color", self.color, (None, *STATISTICS))
         _one_of("direction", self.direction, ("TB", "LR", "BT", "RL"))
         _one_of("phase", self.phase, ("forward", "backward", "both"))
+        for name in _SWITCHES:
+            if type(getattr(self, name)) is not bool:
+                raise MinigradError(f"viz.graph: {name} must be True or False, and is {getattr(self, name)!r}")
         for name, least in (("depth", 0), ("max_nodes", 2)):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value < least):
@@ -58,7 +62,10 @@ class Options:
 
 def _one_of(name, value, allowed):
     if value not in allowed:
-        raise MinigradError(f"viz.graph: {name} must be one of {', '.join(map(repr, allowed))}, and is {value!r}")
+        near = {a: a for a in allowed if a} | {a.lower(): a for a in allowed if a}
+        found = get_close_matches(value.lower(), near, 1) if isinstance(value, str) else []
+        hint = f"; did you mean {near[found[0]]!r}?" if found else ""
+        raise MinigradError(f"viz.graph: {name} must be one of {', '.join(map(repr, allowed))}, and is {value!r}{hint}")
 
 
 def graph(outputs, model=None, *, names=None, mark=None, **options) -> "Drawing":
@@ -89,28 +96,63 @@ def graph(outputs, model=None, *, names=None, mark=None, **options) -> "Drawing"
     Raises:  TypeError for what is no Variable or module, or no argument; MinigradError for a value that cannot be;
              MarkError for a mark that is not in the graph. What the function raises comes through.
     """
-    shown = _options(options)
+    shown = options_of(options, "viz.graph", ("names", "mark", "model"))
+    if is_module(outputs):
+        raise TypeError("viz.graph: a module is not an output; write viz.graph(lambda: model(x), model)")
     models = Models([] if model is None else model, "viz.graph: the model")
     if not callable(outputs) or isinstance(outputs, Variable):
-        return Drawing(build(outputs_in(outputs, _OUTPUTS), models, names, mark), shown)
+        return Drawing(_noted(build(_found(outputs), models, names, mark), shown), shown)
     backward = shown.gradients or shown.color in _OF_BACKWARD
     with as_before(models.modules.values()), record(model), enable_grad():
-        found = outputs_in(outputs(), _OUTPUTS)
+        returned = outputs()
+        if returned is None:
+            raise TypeError("viz.graph: the function returned None; let it return the loss")
+        found = _found(returned)
         gradients = _gradients(found) if backward else {}
-        return Drawing(build(found, models, names, mark, gradients), shown)
+        made = _noted(build(found, models, names, mark, gradients), shown)
+        several = [y for y in found if y.requires_grad and y.data.size != 1]
+        if gradients and several:
+            shape = shaped(several[0].shape)
+            made.notes.append(f"gradients are of the sum of the output, {shape}: for those of a loss, return the loss")
+        return Drawing(made, shown)
 
 
-_OUTPUTS = "viz.graph: outputs"
+def _found(outputs):
+    """The Variables in `outputs`."""
+    if isinstance(outputs, (list, tuple, dict)) and not outputs:
+        kind = type(outputs).__name__
+        raise TypeError(f"viz.graph: outputs must be a Variable, or several in a list, and the {kind} is empty")
+    return outputs_in(outputs, "viz.graph: outputs")
 
 
-def _options(given):
-    """The Options of keyword arguments."""
+def _noted(graph, options):
+    """The graph, with a note where what is to be seen of it is not known."""
+    operations = [n for n in graph.nodes.values() if n.kind == OPERATION]
+    known = {name for n in operations for name in n.statistics}
+    color = options.color
+    if operations and "grad_norm" not in known and (options.gradients or color in ("grad_norm", "grad_mean")):
+        graph.notes.append(
+            "no gradients are known: call backward() inside of viz.record(model), or give viz.graph a function"
+        )
+    elif operations and color is not None and color not in known:
+        graph.notes.append(
+            f"{color!r} is not known: it is noted inside of viz.record(model, statistics=True), or of a function"
+        )
+    return graph
+
+
+def options_of(given: dict, caller: str, others: tuple) -> Options:
+    """The Options of keyword arguments.
+
+    Args:   caller - the function that they were given to. others - its arguments that are no Options.
+    Raises: TypeError for what is no argument.
+    """
     names = [field.name for field in fields(Options)]
     for name in given:
         if name not in names:
-            near = get_close_matches(name, [*names, "names", "mark", "model"], 1)
+            near = get_close_matches(name, [*names, *others], 1)
             hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(names)}"
-            raise TypeError(f"viz.graph: there is no argument {name!r}{hint}")
+            raise TypeError(f"{caller}: there is no argument {name!r}{hint}")
     return Options(**given)
 
 
@@ -153,10 +195,12 @@ class Drawing:
 
         Args:    format - "svg", "png" or "pdf". timeout - s, default 60, after which the renderer is ended.
         Returns: The bytes of a file of that format.
-        Raises:  RenderError without a renderer, or where it fails.
+        Raises:  RenderError without a renderer, or where it fails; MinigradError for a timeout that is not above 0.
         """
         if format not in _PICTURES:
             raise FormatError(f"viz: format must be one of {', '.join(map(repr, _PICTURES))}, and is {format!r}")
+        if not timeout > 0:
+            raise MinigradError(f"viz: timeout must be a number of seconds above 0, and is {timeout!r}")
         return render(self.source, format, timeout)
 
     def save(self, path: str | os.PathLike[str], timeout: float = TIMEOUT) -> Path:

@@ -12,6 +12,7 @@ else does, and is the same in every process.
 """
 
 import json
+import math
 from dataclasses import asdict, dataclass, field
 
 OPERATION, PARAMETER, LEAF, INPUT, DETACHED = "operation", "parameter", "leaf", "input", "detached"
@@ -20,11 +21,11 @@ KINDS = (OPERATION, PARAMETER, LEAF, INPUT, DETACHED, MODULE, STUB)
 
 # What is known of an operation's output, its gradient and its costs, where a recording looked on: name -> (what, unit).
 STATISTICS = {
-    "mean": ("mean of the output", ""),
-    "std": ("standard deviation of the output", ""),
-    "max": ("largest absolute value of the output", ""),
-    "grad_norm": ("norm of the gradient of the output", ""),
-    "grad_mean": ("mean absolute gradient of the output", ""),
+    "mean": ("mean of each result", ""),
+    "std": ("standard deviation of each result", ""),
+    "max": ("largest absolute value of each result", ""),
+    "grad_norm": ("norm of the gradient of each result", ""),
+    "grad_mean": ("mean absolute gradient of each result", ""),
     "time": ("time, forward and backward", "s"),
     "bytes": ("kept for backward", "B"),
 }
@@ -57,6 +58,7 @@ class Node:
     parameters: int = 0  # numbers in a parameter, or in those of a module
     count: int = 1  # operations that it stands for
     repeat: int = 1  # how many alike are drawn as this one
+    modules: int = 1  # how many of them have parameters of their own, which are counted together
     saved: list = field(default_factory=list)
     statistics: dict = field(default_factory=dict)  # of STATISTICS
     marks: dict = field(default_factory=dict)  # "born", "infected", "blamed", "output", "added", ...: name -> text
@@ -93,6 +95,7 @@ class Group:
     path: str = ""  # of the module
     parameters: int = 0  # numbers in the parameters of it and of those below
     repeat: int = 1
+    modules: int = 1  # how many of those have parameters of their own, which are counted together
     last: str = ""  # id of the last one that it stands for
     marks: dict = field(default_factory=dict)
 
@@ -117,8 +120,19 @@ class Graph:
         return found
 
     def to_json(self) -> str:
-        """The whole graph as JSON text, the same for the same graph."""
-        return json.dumps(asdict(self), indent=1, ensure_ascii=False, allow_nan=True)
+        """The whole graph as JSON text, the same for the same graph. Numbers that are not finite are texts: "NaN"."""
+        return json.dumps(_finite(asdict(self)), indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def _finite(x):
+    """`x` with what JSON has no number for as "NaN", "Infinity" and "-Infinity"."""
+    if isinstance(x, dict):
+        return {key: _finite(value) for key, value in x.items()}
+    if isinstance(x, (list, tuple)):
+        return [_finite(value) for value in x]
+    if isinstance(x, float) and not math.isfinite(x):
+        return "NaN" if math.isnan(x) else "Infinity" if x > 0 else "-Infinity"
+    return x
 
 
 def shaped(shape) -> str:

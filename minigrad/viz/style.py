@@ -2,7 +2,7 @@
 
 The colours of kinds are tints of Okabe and Ito's palette, those of statistics are cividis: both are told apart by
 colour-blind readers. And nothing is told by colour alone: kinds differ in shape; marks in their words, and in the
-shape or the line of the border, so that a birth and what it infected differ in a black-and-white print too.
+corners or the line of the border, so that a birth and what it infected differ in a black-and-white print too.
 Source: M. Okabe, K. Ito, Color Universal Design (2008); J. Nunez, C. Anderton, R. Renslow, PLoS ONE 13(7) (2018).
 """
 
@@ -35,11 +35,12 @@ MARKS = {
     "added": ("#009e73", 2.5, "added"),
     "removed": ("#d55e00", 2.5, "removed"),
     "changed": ("#0072b2", 2.5, "changed"),
+    "unchanged": ("#6f5b9a", 1.0, "module without a change"),
     "infected": ("#e69f00", 1.5, "infected by it"),
     "infected in backward": ("#e69f00", 1.5, "infected in backward"),
     "output": (INK, 2.0, "output"),
 }
-SHAPES = {"blamed": "octagon", "born": "octagon", "born in backward": "octagon"}  # else that of the kind
+SHAPES = {"blamed": "box", "born": "box", "born in backward": "box"}  # with a double border; else that of the kind
 LINES = {"removed": "dashed", "infected": "dashed", "infected in backward": "dashed"}  # else solid
 
 # Each colour in dark surroundings. What is not here, as the colours of statistics, stays as it is.

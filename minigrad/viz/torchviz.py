@@ -21,6 +21,8 @@ _INCHES = 0.15  # of the picture's size, a node
 def make_dot(var, params=None, show_attrs=False, show_saved=False):
     """The graph behind `var` as a graphviz.Digraph, from its leaves down to it.
 
+    Its .source is DOT text. Its .render() needs the program `dot` of Graphviz; graphviz-pure does not serve it.
+
     Args:    var - a Variable, or several in a list, tuple or dict.
              params - {name: Variable}, pairs as of named_parameters(), or a module: names for leaves.
              show_attrs - write at operations what they were made with, as stride=2. Default False.
@@ -29,6 +31,10 @@ def make_dot(var, params=None, show_attrs=False, show_saved=False):
     """
     import graphviz  # noqa: PLC0415 - importing minigrad does not
 
+    if callable(var) and not isinstance(var, Variable):
+        raise TypeError(
+            f"viz.make_dot: var must be a Variable, not a {type(var).__name__}; call it: viz.make_dot(model(x))"
+        )
     outputs = outputs_in(var, "viz.make_dot: var")
     graph = build(outputs, Models([], ""), _names(params))
     side = max(12.0, _INCHES * len(graph.nodes))

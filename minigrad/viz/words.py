@@ -11,7 +11,7 @@ from hashlib import sha256
 from urllib.parse import quote
 
 from .model import STATISTICS, STUB, Group, Node, shaped
-from .style import WORDS, number
+from .style import WORDS, count_of, number
 
 LONGEST = 40  # letters of a name or a line in a label
 LONG = 3000  # letters of a tooltip or an id: a text in DOT may have 16 384 bytes, and a letter takes up to 5
@@ -100,10 +100,23 @@ def kept(saved) -> str:
 def marked(mark: str, text: str) -> str:
     """A mark in words: NaN born here: 3 of 8 elements of log; output: loss."""
     if mark.startswith("infected"):
-        return f"has {text}" if mark == "infected" else f"{text} in the gradient"
+        what, _, several = text.rpartition(" in ") if re.search(r" in \d+ \w+$", text) else (text, "", "")
+        have = f"{several} have {what}" if several else f"has {what}"
+        return have if mark == "infected" else f"{have} in the gradient" if several else f"{what} in the gradient"
     if not text or text == mark or text.startswith(f"{mark} "):
         return text or mark
     return text if mark in _SPEAKING else f"{mark}: {text}"
+
+
+def parameters_of(thing: Group | Node, around: Group | None) -> str:
+    """16 640 parameters, 12 × 49 984 parameters; "" for none. In `around`, which is drawn once for several: of one."""
+    if not thing.parameters:
+        return ""
+    times = max(1, thing.modules // (around.modules if around else 1))
+    each = thing.parameters // thing.modules
+    if each * thing.modules != thing.parameters:  # of what is alike in all that is drawn, and not in this
+        return f"{count_of(thing.parameters)} parameters in all"
+    return f"{f'{times} × ' if times > 1 else ''}{count_of(each)} parameters"
 
 
 def own_name(id: str, around: str) -> str:

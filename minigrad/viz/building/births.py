@@ -117,7 +117,7 @@ def _backward(phase, forward, steps, leaves):
         elif _from_forward(forward, step, look):
             phase.mark(step.node, INFECTED, f"{look.kinds.split()[0]}, from the forward")
         else:
-            phase.mark(step.node, BORN, f"{look.kinds.split()[0]} born in its gradient, {look.text}")
+            phase.mark(step.node, BORN, f"its backward makes {look.kinds.split()[0]}, {look.text}")
         for i, source in step.sources.items():
             if look.made.get(i):
                 bad.setdefault(source.id, []).append(look.made[i])

@@ -31,7 +31,7 @@ def build(outputs, models, names=None, mark=None, gradients=None) -> Graph:
 
     Args:   models - the Models; where they are none, those of the recording in which the operations ran.
             names - {name: Variable}, of leaves and inputs. mark - as of viz.graph.
-            gradients - {leaf: its gradient}; default: their `grad`.
+            gradients - {leaf: its gradient}. Default: as a recording saw them; without one, their `grad`.
     Raises: MinigradError where something is to be marked that is not there.
     """
     return located(outputs, models, names, mark, gradients)[0]
@@ -47,12 +47,38 @@ def _built(outputs, models, names, mark, gradients):
     edges = [y.edge for y in outputs if y.requires_grad]
     every = nodes_behind(edges)
     builder = _Builder(models if models.roots else _recorded(every) or models, edges, every)
-    builder.leaves.gradients |= gradients or {x: x.grad for x in builder.variables if x.grad is not None}
-    builder.leaves.call(names or {})
+    if gradients:
+        builder.leaves.gradients |= gradients
+    elif all(node.noted is None for node in every):
+        builder.leaves.gradients |= {x: x.grad for x in builder.variables if x.grad is not None}
+    builder.leaves.call({} if names is None else names)
     builder.build(outputs)
+    builder.graph.notes += _missing(builder, outputs)
     if mark is not None:
         mark_all(builder.graph, mark, builder)
     return builder
+
+
+def _missing(builder, outputs):
+    """Notes on what a reader may look for and not find."""
+    graph, models = builder.graph, builder.leaves.parameters
+    notes = []
+    for y in outputs:
+        if not y.requires_grad:
+            what = f"the output {y.name}" if y.name else "the output" if len(outputs) == 1 else "an output"
+            notes.append(f"{what} does not require grad: was it detached, or computed under no_grad?")
+    calls = [g for g in graph.groups.values() if g.kind != "backward"]
+    held = [p for p in models if p in builder.found]
+    if graph.title and builder.nodes and not calls and not held:
+        notes.append(f"nothing of {graph.title} is in this graph")
+    elif calls or held:
+        frozen = sum(not p.requires_grad and p not in builder.found for p in models)
+        if frozen:
+            notes.append(
+                f"{frozen} parameters that do not require grad are not in this graph: what comes before the first that "
+                "does is not on the tape"
+            )
+    return list(dict.fromkeys(notes))
 
 
 def _recorded(nodes):
@@ -76,6 +102,7 @@ class _Builder:
         self.counted = self.leaves.memories()  # numbers of memory that is held anyway, or is counted
         self.named: dict = {}  # (class, how many inputs) -> names of inputs and of saved values
         self.steps: list = []
+        self.arrived: dict = {}  # leaf -> for each gradient that came to it, (statistics, kinds)
         self.results: Any = None  # number of memory -> the node whose saved output lies there
         self.recorded = self.looked = 0
 
@@ -83,16 +110,20 @@ class _Builder:
         for node in self.nodes:
             self._operation(node)
         self._mark_outputs(outputs)
+        guessed = [self.found[n] for n in self.nodes if self.groups.is_guessed(n.noted or _NOTHING)]
+        outer = [n for n in guessed if not n.group and not n.level and "output" not in n.marks]
+        self.groups.fill(outer, self.graph.edges)
         self.leaves.place(self.graph.edges)
         if self.looked:
-            arrived = [(self.found[x], kinds_in(raw(g))) for x, g in self.leaves.gradients.items() if x in self.found]
-            mark_births(self.steps, self.graph.outputs, arrived)
+            mark_births(self.steps, self.graph.outputs, self._gradients())
         else:
             self.leaves.mark_nan(self.found)
         total = len(self.nodes)
         if self.recorded < total:
             which = "not recorded" if not self.recorded else f"{total - self.recorded} of {total} were not recorded"
             self.graph.notes.append(f"{which}: modules, lines and statistics are known inside of viz.record(model)")
+        if not self.recorded and self.leaves.gradients:
+            self.graph.notes.append("gradients of leaves are what their grad holds now")
 
     def _mark_outputs(self, outputs):
         for i, y in enumerate(outputs):
@@ -102,6 +133,19 @@ class _Builder:
             node.marks["output"] = name if before is None else f"{before}, {name}"
             if before is None:
                 self.graph.outputs.append(node.id)
+
+    def _gradients(self):
+        """Pairs (leaf, which of NaN and inf its gradient holds). Tells leaves the statistics that were seen.
+
+        Of one that several took the parts were seen, and not their sum.
+        """
+        given = self.leaves.gradients
+        if given:
+            return [(self.found[x], kinds_in(raw(g))) for x, g in given.items() if x in self.found]
+        for x, parts in self.arrived.items():
+            if len(parts) == 1 and x.hooks is None:
+                self.found[x].statistics |= parts[0][0]
+        return [(self.found[x], kinds) for x, parts in self.arrived.items() for _, kinds in parts]
 
     # --- operations ----------------------------------------------------------------------------------------------
 
@@ -130,9 +174,14 @@ class _Builder:
                 source, label = self._from(edge), names[i]
                 if type(edge) is Output:
                     label += f", output {edge.i}"
+                back = notes.gradients.get(i, {})
                 shown = Edge(
-                    source.id, made.id, label, edge.shape, written(edge.dtype), grad_norm=notes.gradients.get(i)
+                    source.id, made.id, label, edge.shape, written(edge.dtype), grad_norm=back.get("grad_norm")
                 )
+                if back and source.kind != OPERATION:
+                    look = notes.looks.get("backward")
+                    kinds = "" if look is None else look.made.get(i, "")
+                    self.arrived.setdefault(self._real(edge), []).append((back, kinds))
             else:
                 origin = notes.sources.get(i) or self._saved_source(node, i)
                 if origin is None:

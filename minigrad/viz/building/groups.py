@@ -7,7 +7,7 @@
 Where nothing was recorded, an operation is in the module whose parameters it takes.
 """
 
-from ..model import Graph, Group
+from ..model import OPERATION, Graph, Group
 
 
 class Groups:
@@ -55,7 +55,7 @@ class Groups:
         calls = [(self._here(notes, path), number, kind) for path, number, kind in notes.calls]
         if not calls:
             source = notes.of() if notes.level and notes.of is not None else None
-            if notes.run is None or (source is not None and not source.noted.calls):
+            if self.is_guessed(notes) or (source is not None and not source.noted.calls):
                 calls = self._guessed(edges if source is None else source.edges)
         parent = ""
         if notes.level:
@@ -66,6 +66,30 @@ class Groups:
             name = self.shown(path) or kind
             parent = self._group(parent, path, self.order.get(path, {}).get(number, number), name, kind, prefix)
         return parent
+
+    @staticmethod
+    def is_guessed(notes) -> bool:
+        """Whether nobody looked on as modules were called."""
+        return notes.run is None or not notes.run.modules
+
+    def fill(self, guessed, edges):
+        """Put those Nodes that lie between operations of one module into it: no parameter tells of them.
+
+        Args: guessed - Nodes without a group. edges - all of the graph, in its order.
+        """
+        nodes, free = self.graph.nodes, {n.id for n in guessed}
+        before: dict = {}  # id -> the innermost group around all that it was computed from; those in `users` likewise
+        users: dict = {}
+        for found, pairs in (
+            (before, [(e.target, e.source) for e in edges]),
+            (users, [(e.source, e.target) for e in reversed(edges)]),
+        ):
+            for id, other in pairs:
+                if id in free and nodes[other].kind == OPERATION and not nodes[other].level:
+                    group = found.get(other, "") if other in free else nodes[other].group
+                    found[id] = group if id not in found else self.common([found[id], group])
+        for n in guessed:
+            n.group = self.common([before.get(n.id, ""), users.get(n.id, "")])
 
     def _guessed(self, edges):
         owner = next((self.owners[e] for e in edges if e is not None and not e.order and e in self.owners), None)
@@ -79,9 +103,9 @@ class Groups:
         key = prefix, path, number
         if key not in self.known:
             id = f"{prefix}/{name}" if prefix else name
-            if id in self.graph.groups and number == 1:
-                id += " (module)"  # one that is called as the model's class, or "backward"
             id += f"@{number}" if number > 1 else ""
+            while id in self.graph.groups:
+                id += " (module)"  # one that is called as the model's class, "backward", or "x@2"
             self.known[key] = id
             self.graph.groups[id] = Group(id, kind, parent, path, self.counts.get(path, 0))
             if not prefix and kind != "backward":

@@ -32,11 +32,11 @@ class Leaves:
         self.variables = variables
         self.held = dict.fromkeys([*self.parameters, *variables])
         self.owned: dict = {memory_of(x.data).number: x for x in self.held}
-        self.buffers: dict = {}  # number of memory -> (path of the module, path)
+        self.buffers: dict = {}  # number of memory -> (path of the module, path, shape)
         for path, module in models.modules.items():
             for name, b in module.named_buffers(recurse=False):
-                self.buffers.setdefault(memory_of(b.data).number, (path, f"{path}.{name}"))
-        self.names: dict = {}  # Variable, or (number of memory, part of it) -> name
+                self.buffers.setdefault(memory_of(b.data).number, (path, f"{path}.{name}", tuple(b.shape)))
+        self.names: dict = {}  # Variable -> name; number of memory -> {part of it: name}
         self.gradients: dict = {}  # Variable -> its gradient
         self.inputs: dict = {}  # what is the same constant -> Node
         self.homes: dict = {}  # id -> path of the module that holds it
@@ -44,12 +44,15 @@ class Leaves:
 
     def call(self, names):
         """Take over {name: Variable or array}, also in containers; what is something else has no name here."""
+        wrong = [key for key in names if not isinstance(key, str)] if isinstance(names, dict) else []
+        if wrong or not isinstance(names, dict):
+            what = f"and has a {type(wrong[0]).__name__} for a name" if wrong else f"not a {type(names).__name__}"
+            raise TypeError(f"viz.graph: names must be {{name: Variable}}, {what}")
         for path, x in named_in(names):
             if isinstance(x, Variable):
                 self.names.setdefault(x, path)
             if isinstance(x, Variable) or lies_in_memory(x):
-                self.names.setdefault((memory_of(raw(x)).number, part_of(raw(x))), path)
-                self.names.setdefault(memory_of(raw(x)).number, path)
+                self.names.setdefault(memory_of(raw(x)).number, {}).setdefault(part_of(raw(x)), path)
 
     def memories(self) -> set:
         """The numbers of the memory of all parameters, leaves and buffers."""
@@ -64,7 +67,7 @@ class Leaves:
         kind = PARAMETER if own else LEAF
         memory = memory_of(x.data)
         name = self.groups.shown(path) if path is not None else self.names.get(x) or x.name
-        made = self._add(kind, name or memory.name(part_of(x.data)) or kind, tuple(x.shape), str(x.dtype))
+        made = self._add(kind, name or memory.name(part_of(x.data))[0] or kind, tuple(x.shape), str(x.dtype))
         made.parameters = x.data.size if own else 0
         made.statistics |= statistics_of([x.data])
         if x in self.gradients:
@@ -85,12 +88,12 @@ class Leaves:
         number = source.memory.number
         if number in self.owned or number in self.buffers:
             return number
-        name = self._name(source)
-        return (number, name) if name else (number, source.place)
+        return number, source.place
 
     def _name(self, source):
-        number = source.memory.number
-        return self.names.get((number, source.place)) or self.names.get(number) or source.memory.name(source.place)
+        """What it is called, and how that is written: as x[...] where it is a part of x."""
+        name, whole = source.memory.name(source.place, self.names.get(source.memory.number))
+        return name, name if whole else f"{name}[...]"
 
     def constant(self, source: Source, found, group="") -> Node:
         """The Node that an operand without a history comes from: an operation, where it was detached from one.
@@ -115,14 +118,17 @@ class Leaves:
                 found[leaf] = self.variable(leaf, frozen=not leaf.requires_grad)
             return found[leaf]
         shape, dtype, maker = source.shape, source.dtype, source.maker
-        name = self._name(source)
+        name, label = self._name(source)
         if buffer is not None:
-            made = self._add(INPUT, self.groups.shown(buffer[1]), shape, dtype)
+            made = self._add(INPUT, self.groups.shown(buffer[1]), buffer[2], dtype)
             self.homes[made.id] = buffer[0]
         elif maker is not None and maker.why != "constant":
             made = self._add(DETACHED, name or f"{maker.name}, {REASONS[maker.why]}", shape, dtype)
             place = self.groups.shown(maker.calls[-1][0]) or maker.calls[-1][2] if maker.calls else ""
             made.facts["history"] = f"{REASONS[maker.why]}, by {maker.name}" + (f" in {place}" if place else "")
+        elif (cut := self._cut(maker, found)) is not None:
+            made = self._add(DETACHED, name or f"{maker.name} of {cut.name}, {REASONS[cut.why]}", shape, dtype)
+            made.facts["history"] = f"{REASONS[cut.why]}, by {cut.name}"
         else:
             what = "input" if maker is None else "constant"
             made = self._add(INPUT, name or what, shape, dtype, "" if name or not group else f"{group}/{what}")
@@ -130,7 +136,20 @@ class Leaves:
                 self.anonymous.add(made.id)
                 if maker is not None:
                     self._computed(made, maker, found)
+        if name and buffer is None:
+            made.label = label
         return made
+
+    def _cut(self, maker, found):
+        """The Maker of something that lost its history and of which a constant was computed; None where there is none.
+
+        What was detached from an operation of this graph has an edge from there instead.
+        """
+        for memory, place in maker.roots if maker is not None else ():
+            root = memory.maker(place)
+            if root is not None and root.why in REASONS and (root.node is None or root.node() not in found):
+                return root
+        return None
 
     def _computed(self, made, maker, found):
         """Tell what a constant was computed of: names, and from what is in the graph a dashed edge."""
@@ -143,7 +162,7 @@ class Leaves:
             if origin is not None:
                 self.graph.edges.append(Edge(origin.id, made.id, "", source.shape, origin.dtype, "detached"))
             buffer = self.buffers.get(memory.number)
-            name = self.groups.shown(buffer[1]) if buffer else self._name(source)
+            name = self.groups.shown(buffer[1]) if buffer else self._name(source)[1]
             origins.append(origin.label if origin is not None else name)
         of = ", ".join(dict.fromkeys(filter(None, origins)))
         made.facts["made by"] = maker.name + (f" of {of}" if of else "")

@@ -7,15 +7,15 @@
     Net and Net: 1 added, 1 removed, 1 changed
       + 2 Dropout: 1 operation
       ~ 3.weight: shape 10×8 to 10×16
-      - 1/relu:1 to 2/linear:1
+      - edge 1/relu:1 to 2/linear:1
 
 Matched by id, and where numbers were shifted by order: see matching.py.
 """
 
 from dataclasses import dataclass, replace
 
-from ..drawing import Drawing, Options
-from ..model import Graph, Node, shaped
+from ..drawing import Drawing, options_of
+from ..model import MODULE, Graph, Node, shaped
 from ..style import count_of
 from ..views.collapse import around_their_takers, collapsed, view
 from ..views.structure import LEAVES
@@ -42,11 +42,11 @@ def diff(before, after, *, whole: bool = False, **options) -> "Difference":
     Args:    before, after - Drawings, or their Graphs. whole - draw modules without a change too; default False: as one
              node each. options - those of viz.graph that say how a graph is drawn.
     Returns: a Difference, which is drawn as viz.graph's Drawing is, and prints as a report.
-    Raises:  TypeError for what is neither a Drawing nor a Graph.
+    Raises:  TypeError for what is neither a Drawing nor a Graph, or no argument.
     """
     first, second = (_graph(x, name) for x, name in ((before, "before"), (after, "after")))
     union, changes = _Union(first, second).made()
-    return Difference(union, Options(**options), changes, (first.title, second.title), whole)
+    return Difference(union, options_of(options, "viz.diff", ("whole",)), changes, (first.title, second.title), whole)
 
 
 def _graph(x, name):
@@ -61,6 +61,8 @@ def _graph(x, name):
 class Difference(Drawing):
     """Two graphs in one.
 
+    It is true if there are differences.
+
     Holds: graph - the union, whose nodes, edges and modules have the marks "added", "removed" and "changed".
            changes - a list of Changes; of a module that came or went, one. equal - whether there are none.
     """
@@ -68,12 +70,15 @@ class Difference(Drawing):
     def __init__(self, graph, options, changes, titles, whole):
         self.graph, self.options, self.changes, self.titles = graph, options, changes, titles
         still = set() if whole else _unchanged(graph)
-        self.view = view(collapsed(graph, still), options)
+        self.view = _told_unchanged(view(collapsed(graph, still), options))
 
     @property
     def equal(self) -> bool:
         """Whether both are the same, in structure, shapes, dtypes and names."""
         return not self.changes
+
+    def __bool__(self):
+        return not self.equal
 
     def __str__(self):
         a, b = (title or "a graph" for title in self.titles)
@@ -86,6 +91,13 @@ class Difference(Drawing):
     def __repr__(self):
         a, b = (title or "a graph" for title in self.titles)
         return f"<Difference of {a} and {b}: {len(self.changes)} changes>"
+
+
+def _told_unchanged(graph):
+    """The graph with a mark on modules that are one node and have no other mark of a difference."""
+    still = [n for n in graph.nodes.values() if n.kind == MODULE and not n.marks.keys() & SIGNS.keys()]
+    marked = {n.id: replace(n, marks=n.marks | {"unchanged": ""}) for n in still}
+    return replace(graph, nodes=graph.nodes | marked)
 
 
 def _unchanged(graph):
@@ -171,7 +183,7 @@ class _Union:
                 self._tell("changed", id, ", ".join(changes))
             renamed = old != id and not self._renamed_around(g.parent, was.parent) and was.kind == g.kind
             if renamed:
-                self._tell("renamed", id, f"was {old}")
+                self._tell("renamed", id, f"moved, was {old}")
             found[id] = replace(g, marks=g.marks | ({"changed": ", ".join(changes)} if changes else {}))
         counts, matched = _operations(self.before), set(self.pairs.groups.values())
         for id, g in self.before.groups.items():
@@ -236,7 +248,7 @@ class _Union:
             facts = facts | {"was": was.id}
             around = self.pairs.groups.get(n.group, "") == was.group and n.group == was.group
             if n.kind in LEAVES and around:
-                self._tell("renamed", n.id, f"was {was.id}")
+                self._tell("renamed", n.id, f"moved, was {was.id}")
         marks = n.marks | ({"changed": ", ".join(changes)} if changes else {})
         return n if marks == n.marks and facts is n.facts else replace(n, marks=marks, facts=facts)
 
@@ -256,7 +268,7 @@ class _Union:
             text = _changed_edge(was.pop(0), e)
             found.append(replace(e, marks=e.marks | {"changed": text}) if text else e)
             if text and "changed" not in nodes[e.source].marks:
-                self._tell("changed", f"{e.source} to {e.target}", text)
+                self._tell("changed", f"edge {e.source} to {e.target}", text)
         for (source, target, label), edges in old.items():
             for e in edges:
                 found.append(replace(e, source=source, target=target, marks=e.marks | {"removed": ""}))
@@ -266,7 +278,7 @@ class _Union:
     def _tell_edge(self, what, source, target, label, nodes):
         """An edge between nodes that are in both: of one that came or went, its edges did so too."""
         if not any(mark in nodes[id].marks for id in (source, target) for mark in ("added", "removed")):
-            self._tell(what, f"{source} to {target}", label)
+            self._tell(what, f"edge {source} to {target}", label)
 
 
 def changed(was: Node, now: Node) -> list:
@@ -278,6 +290,8 @@ def changed(was: Node, now: Node) -> list:
         found.append(f"{was.label} to {now.label}")
     if was.shape != now.shape:
         found.append(f"shape {_shape(was)} to {_shape(now)}")
+    if ("output" in was.marks) != ("output" in now.marks):
+        found.append("output to no output" if "output" in was.marks else "no output to output")
     if was.dtype != now.dtype:
         found.append(f"{was.dtype or 'several dtypes'} to {now.dtype or 'several dtypes'}")
     if was.level != now.level:

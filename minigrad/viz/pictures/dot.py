@@ -9,6 +9,7 @@ The nodes of DOT and the ids in an SVG are ident(node.id); of a cluster, cluster
 """
 
 import math
+from dataclasses import replace
 
 from ..model import INPUT, LEAF, MODULE, OPERATION, PARAMETER, STATISTICS, Graph, Group, shaped
 from ..style import (
@@ -24,19 +25,21 @@ from ..style import (
     ROUNDED,
     SHAPES,
     Scale,
-    count_of,
     ink_on,
     number,
 )
 from ..views.structure import reach
 from ..words import (
     LONG,
+    SMALL,
     bold,
     escaped,
+    folded,
     ident,
     kept,
     marked,
     own_name,
+    parameters_of,
     printable,
     repeats,
     shape_of,
@@ -51,7 +54,12 @@ FONT = "Arial"  # one name, whose widths every renderer knows: of a list, graphv
 FAR = 4000  # rows that edges cross: above, curved ones take dot minutes, straight ones less than a second
 LABELLED = 300  # nodes; above, labels at edges would double the ranks and the time that dot takes
 INNER = 4  # lines in a box; of more, each is a box itself
+SHARED = 6  # operations that take a parameter; of more, it is a line in each of them
 BESIDE = 30  # letters of a name and a shape that stand on one line
+MARK = 36  # letters of a line of a mark, which has at most MARKED in all
+MARKED = 180
+NUMBERS = ("a", "b", "n")  # facts that are numbers in place of operands: 4 - x, x / 4, x ** 4
+OUTPUTS = 60  # nodes; above, which of several outputs flows along an edge is told in tooltips alone
 
 
 def digraph(graph: Graph, options):
@@ -62,7 +70,7 @@ def digraph(graph: Graph, options):
     font = {"fontname": FONT, "fontsize": "11", "fontcolor": INK}
     whole = {"rankdir": options.direction, "bgcolor": PAPER, "nodesep": "0.2", "ranksep": "0.32", "id": "graph"}
     whole |= {"labelloc": "b", "tooltip": " "}  # else browsers show its name everywhere
-    if reach(graph) > FAR:
+    if reach(replace(graph, edges=drawn.outer)) > FAR:
         whole |= {"splines": "line", "nslimit": "2"}
     label = legend(graph, options, drawn.scale)
     if label:
@@ -130,9 +138,14 @@ class _Drawn:
         found: dict = {}
         for n in self.graph.nodes.values():
             edges = leaving.get(n.id, ())
-            if len(edges) == 1 and self._is_line(n, edges[0], self.graph.nodes[edges[0].target]):
-                found.setdefault(edges[0].target, []).append((n, edges[0]))
-        return {id: row for id, row in found.items() if len(row) <= INNER}
+            wanted = len(edges) == 1 or (n.kind == PARAMETER and len(edges) > SHARED)
+            if wanted and all(self._is_line(n, e, self.graph.nodes[e.target]) for e in edges):
+                for e in edges:
+                    found.setdefault(e.target, []).append((n, e))
+        self.shared = {n.id for row in found.values() for n, _ in row if len(leaving[n.id]) > 1}
+        full = {n.id for row in found.values() if len(row) > INNER for n, _ in row}
+        rows = {id: [(n, e) for n, e in row if n.id not in full] for id, row in found.items()}
+        return {id: row for id, row in rows.items() if row}
 
     def _is_line(self, n, edge, target):
         if n.marks or edge.marks or edge.kind != "value" or target.kind != OPERATION:
@@ -201,6 +214,9 @@ class _Drawn:
 
     def _label(self, n, group):
         first, name = _headline(n, group, self._times(n))
+        numbers = ", ".join(f"{k}={short(n.facts[k])}" for k in NUMBERS if n.kind == OPERATION and k in n.facts)
+        if numbers:
+            first, name = f"{first} {small(numbers)}", f"{name} {numbers}"
         shape = shape_of(n, self.options)
         lines = []
         if shape and len(name) + len(shape) < BESIDE:
@@ -208,7 +224,7 @@ class _Drawn:
         elif shape:
             lines.append(shape)
         if n.parameters and n.kind not in (OPERATION, PARAMETER, LEAF) and self.options.parameters:
-            lines.append(f"{count_of(n.parameters)} parameters")
+            lines.append(parameters_of(n, self.graph.groups.get(n.group)))
         if self.options.lines and n.place:
             place, _, code = n.place.partition(": ")
             lines += [short(place), *([short(code)] if code else [])]
@@ -217,7 +233,8 @@ class _Drawn:
         told = statistic(n, self.options.color)
         lines = [small(short(line)) for line in [*lines, told] if line]
         for mark, text in n.marks.items():
-            lines.append(bold(short(marked(mark, text), 60), 11 if mark in SHAPES else 9))
+            size = 11 if mark in SHAPES else SMALL
+            lines += [bold(line, size) for line in folded(short(marked(mark, text), MARKED), MARK)]
         text = "<br/>".join([first or " ", *lines])
         if n.id not in self.inner:
             return f"<{text}>"
@@ -233,7 +250,8 @@ class _Drawn:
             fill = self.scale.colour(p.statistics[self.options.color])
         elif self.options.gradients and e.grad_norm is not None:
             told = f"grad {number(e.grad_norm)}"
-        text = small(" ".join(filter(None, (short(name), shape_of(p, self.options), told))))
+        shared = "(shared)" if p.id in self.shared else ""
+        text = small(" ".join(filter(None, (short(name), shape_of(p, self.options), shared, told))))
         ink = INK if fill == KINDS[p.kind][0] else ink_on(fill)
         return f'<td bgcolor="{fill}" color="{border}" border="1"><font color="{ink}">{text or " "}</font></td>'
 
@@ -252,14 +270,14 @@ class _Drawn:
         name, kind = short(own_name(g.id, g.parent)), short(g.kind)
         look = {"style": "rounded", "color": FRAME, "fontcolor": GREY, "labeljust": "l", "labelloc": "t", "margin": "9"}
         count = g.id not in self.back and g.parameters and self.options.parameters
-        notes = [repeats(g), f"{count_of(g.parameters)} parameters" if count else ""]
+        notes = [repeats(g), parameters_of(g, self.graph.groups.get(g.parent)) if count else ""]
         if self._is_backward(g.id):
             look["bgcolor"] = BACKWARD
-        notes += [short(marked(mark, text), 60) for mark, text in g.marks.items()]
+        notes += [x for mark, text in g.marks.items() for x in folded(short(marked(mark, text), MARKED), MARK)]
         mark = next((m for m in MARKS if m in g.marks), None)
         if mark is not None:
             look |= {"color": MARKS[mark][0], "penwidth": "2", "style": f"rounded,{LINES.get(mark, 'solid')}"}
-        look["label"] = _title(name, kind, ", ".join(filter(None, notes)))
+        look["label"] = _title(name, kind, [*filter(None, notes)])
         return look | {"tooltip": g.path or g.id, "id": f"cluster_{ident(g.id)}", "class": "module"}
 
     def edges(self):
@@ -276,13 +294,20 @@ class _Drawn:
         if self.graph.nodes[e.source].kind not in (PARAMETER, INPUT, LEAF):
             look["weight"] = "4"
         words = [f"× {e.count}"] if e.count > 1 else []
+        if ", output " in e.label and len(self.graph.nodes) <= OUTPUTS:
+            words.append(e.label.rpartition(", ")[2])
         if self.options.gradients and e.grad_norm is not None:
             words.append(f"grad {number(e.grad_norm)}")
             look["penwidth"] = f"{0.5 + 3 * self.widths.at(e.grad_norm):.1f}"
         if e.kind != "value":
             look |= {"style": "dashed", "class": e.kind}
-            look |= {"constraint": "false"} if e.kind == "repeat" else {}  # it leads back up
-            words = [e.kind, *words]
+            if e.kind == "repeat":  # it leads back up, at a side; the box says how often, and the legend what it is
+                side = "e" if self.options.direction in ("TB", "BT") else "s"
+                look |= {"constraint": "false", "tailport": side}
+                look["tooltip"] = " ".join(["repeat", *words, look["tooltip"]]).strip()
+                words = words[1:] if e.count > 1 else words
+            else:
+                words = [e.kind, *words]
             look["color"] = look["fontcolor"] = MARKS["changed" if e.kind == "repeat" else "removed"][0]
         for mark in (m for m in MARKS if m in e.marks):
             look |= {"color": MARKS[mark][0], "fontcolor": MARKS[mark][0], "penwidth": "2"}
@@ -312,16 +337,18 @@ def _named(name, kind):
     return bold(kind) if name == kind else f"{escaped(name)} {bold(kind)}"
 
 
-def _title(name, kind, note):
-    """A cluster's title: the name at the left, the rest at the right, and between them a gap in the middle.
+def _title(name, kind, notes):
+    """A cluster's title: the name, below it the rest, all at the left; and at the right as much room.
 
-    Most clusters are as wide as their title, and what flows into them comes in the middle: through the gap.
+    Most clusters are as wide as their title, and what flows into them comes in the middle: beside the title.
     """
     letters = len(kind) if name == kind else len(name) + len(kind) + 1
-    width = max(6.2 * letters, 4.8 * len(note))  # points: what letters of Helvetica take on average
-    cells = f'<td width="{width:.0f}" align="left">{_named(name, kind) or " "}</td><td width="16"></td>'
-    cells += f'<td width="{width:.0f}" align="right">{small(note) or " "}</td>'
-    return f'<<table border="0" cellpadding="0" cellspacing="0"><tr>{cells}</tr></table>>'
+    width = max(6.2 * letters, 4.8 * max(map(len, notes), default=0))  # points: of a letter of Arial on average
+    room = f'<td width="{width + 16:.0f}" rowspan="{len(notes) + 1}"></td>'
+    lines = [f'<td align="left">{_named(name, kind) or " "}</td>{room}']
+    lines += [f'<td align="left">{small(note)}</td>' for note in notes]
+    rows = "".join(f"<tr>{line}</tr>" for line in lines)
+    return f'<<table border="0" cellpadding="0" cellspacing="0">{rows}</table>>'
 
 
 def _path(group):

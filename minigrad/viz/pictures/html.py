@@ -135,6 +135,7 @@ def content(drawing) -> dict:
         "edges": [_edge(e, places, widths) for e in whole.edges],
         "options": {name: getattr(options, name) for name in names} | {"most": most},
         "total": len(drawing.graph.nodes),
+        "rolled": max((g.repeat for g in inside.groups.values()), default=1),
         "limit": SEEN,
         "labelled": LABELLED,
         "kinds": {kind: _kind(kind) for kind in KINDS},

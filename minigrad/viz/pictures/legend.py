@@ -2,7 +2,7 @@
 
 import math
 
-from ..model import OPERATION, PARAMETER, STATISTICS
+from ..model import MODULE, OPERATION, PARAMETER, STATISTICS
 from ..style import ALERT, KINDS, LINES, MARKS, SHAPES, cividis, number
 from ..words import SMALL, bold, folded, short, small
 
@@ -17,7 +17,9 @@ def legend(graph, options, scale) -> str:
         rows.append(bold(short(graph.title, 80)))
     rows += [small(line) for note in graph.notes for line in folded(note) if line]
     if options.legend:
-        rows += [_table("".join(row)) for row in _rows([*_kinds(graph), *_marks(graph)])]
+        coloured = {n.kind for n in graph.nodes.values() if scale is not None and options.color in n.statistics}
+        entries = [*_kinds(graph, coloured), *_marks(graph), *_loops(graph)]
+        rows += [_table("".join(row)) for row in _rows(entries)]
         if options.gradients and any(e.grad_norm is not None for e in graph.edges):
             rows.append(small("grad at an edge: norm of the gradient that flows back there, and its width"))
         if scale is not None:
@@ -49,21 +51,34 @@ def _cell(text, **look):
     return f"<td{attributes}>{text}</td>"
 
 
-def _kinds(graph):
-    there = {n.kind for n in graph.nodes.values()}
+def _kinds(graph, coloured):
+    there = {n.kind for n in graph.nodes.values() if "unchanged" not in n.marks}
+    plain = (OPERATION, PARAMETER)
     for kind, (fill, border, _, words) in KINDS.items():
         # A graph of operations and parameters explains itself: the names of both are the usual ones.
-        if kind in there and (kind not in (OPERATION, PARAMETER) or len(there) > 1):
+        if kind in there and (kind not in plain or (len(there) > 1 and kind not in coloured)):
             rounded = {"style": "rounded"} if kind == OPERATION else {}
-            yield words, _cell(small(words), bgcolor=fill, color=border, **rounded)
+            filled = {} if kind in coloured else {"bgcolor": fill}  # else by the statistic
+            yield words, _cell(small(words), **filled, color=border, **rounded)
 
 
 def _marks(graph):
     things = [*graph.nodes.values(), *graph.edges, *graph.groups.values()]
     for mark, (color, _, words) in MARKS.items():
         if any(mark in thing.marks for thing in things):
-            look = {"bgcolor": ALERT} if mark in SHAPES else {"style": LINES[mark]} if mark in LINES else {}
-            yield words, _cell(bold(words, SMALL), color=color, border="2", **look)
+            look = {"style": LINES[mark]} if mark in LINES else {}
+            if mark in SHAPES or mark == "unchanged":
+                look["bgcolor"] = ALERT if mark in SHAPES else KINDS[MODULE][0]
+            sample = _cell(bold(words, SMALL), color=color, border="2", **look)
+            if mark in SHAPES:
+                sample = _cell(_table(sample, 0), color=color, border="2", cellpadding="1", bgcolor=ALERT)
+            yield words, sample
+
+
+def _loops(graph):
+    if any(e.kind == "repeat" for e in graph.edges):
+        words = "from one repeat to the next"
+        yield words, _cell(small(words), color=MARKS["changed"][0], style="dashed")
 
 
 def _scale(scale, what, unit):

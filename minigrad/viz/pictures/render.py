@@ -22,16 +22,19 @@ from pathlib import Path
 
 from ...errors import MinigradError
 from .svg import size_of, themed
+from .titles import moved
 
 TIMEOUT = 60.0  # s
 LARGEST = 1 << 29  # bytes of a picture
 VARIABLE = "MINIGRAD_DOT"
 _PURE = "graphviz-pure"
 LESS = "draw less of it: depth=1, or a smaller max_nodes"
+OTHERWISE = "; or give more time: timeout="
 INSTALL = '`apt install graphviz` (or by brew, conda, winget), or pip install "minigrad-tape[viz]"'
 DPI = 144  # of a PNG: twice that of a plain screen
 READABLE = 60  # dpi, below which the letters of a PNG are too small
 _USER = sysconfig.get_preferred_scheme("user")
+TITLED = 'class="module"'  # a picture with boxes of modules
 SIDE, AREA = 16_000, 1e8  # pixels of a PNG; a viewer needs 4 bytes for each
 
 
@@ -80,9 +83,15 @@ def render(source: str, format: str, timeout: float = TIMEOUT) -> bytes:
     """
     program = renderer()
     end = time.monotonic() + timeout
-    if format == "pdf":
+    if format == "pdf" and TITLED not in source:
         return _run([program, "-Tpdf"], source, end, timeout)
     svg = _run([program, "-Tsvg"], source, end, timeout)
+    if TITLED in source and end - time.monotonic() > timeout / 2:  # there is time for another one
+        first, source = source, _understood(lambda svg: moved(source, svg), program, svg)
+        if source != first and format != "pdf":
+            svg = _run([program, "-Tsvg"], source, end, timeout)
+    if format == "pdf":
+        return _run([program, "-Tpdf"], source, end, timeout)
     if format == "svg":
         return _understood(themed, program, svg)
     # The size is known once it is laid out; dot itself shrinks only what would be larger than 32 767 pixels.
@@ -176,7 +185,7 @@ class _Child(threading.Thread):
 
     def _problem(self):
         if time.monotonic() > self.end:
-            return f"did not draw this graph within {self.timeout:g} s; {LESS}; or give more time: timeout="
+            return f"did not draw this graph within {self.timeout:g} s; {LESS}{OTHERWISE}"
         if sum(os.fstat(file.fileno()).st_size for file in self.outputs) > LARGEST:
             return f"wrote more than {LARGEST >> 20} MiB; {LESS}"
         return ""

@@ -8,8 +8,8 @@ Net  21 578 parameters
 """
 
 from ..model import MODULE, OPERATION, STUB, Graph, Group
-from ..style import KINDS, count_of, number
-from ..words import folded, kept, marked, own_name, printable, repeats, shape_of, statistic
+from ..style import KINDS, number
+from ..words import folded, kept, marked, own_name, parameters_of, printable, repeats, shape_of, statistic
 
 INDENT = "  "
 
@@ -77,7 +77,7 @@ class _Outline:
         if g.repeat > 1:
             yield printable(repeats(g))
         if g.parameters and self.options.parameters:
-            yield f"{count_of(g.parameters)} parameters"
+            yield parameters_of(g, self.graph.groups.get(g.parent))
         yield from (printable(marked(mark, text)) for mark, text in g.marks.items())
 
     def _node(self, n):
@@ -87,7 +87,7 @@ class _Outline:
         yield shape_of(n, self.options)
         if n.kind in (MODULE, STUB):
             yield printable(n.label)
-            yield f"{count_of(n.parameters)} parameters" if n.parameters and self.options.parameters else ""
+            yield parameters_of(n, self.graph.groups.get(n.group)) if self.options.parameters else ""
         elif n.kind != OPERATION:
             yield KINDS[n.kind][3]
         yield self._taken(n)

@@ -65,7 +65,7 @@ def looked_backward(node, incoming, gradients, saved):
     made = {i: kinds for i, g in gradients.items() if (kinds := kinds_in(g))}
     if not came and not made:
         return None
-    first = next(iter(made), None)
+    first = min(made, key=lambda i: (NAN not in made[i], i), default=None)
     text = "" if first is None else _counted(gradients[first])
     found: dict = {}
     for place, x in saved if made else ():
@@ -86,11 +86,15 @@ def _has_number(node, operands):
 
 
 def _counted(x):
+    """How many of the elements are NaN, and where first; or infinite, if there is no NaN."""
+    xp = backend[type(x)].xp
     with around(x):
-        bad = ~backend[type(x)].xp.isfinite(x)
-        count, first = int(bad.sum()), int(bad.reshape(-1).argmax())
+        nan, inf = xp.isnan(x), xp.isinf(x)
+        counts = int(nan.sum()), int(inf.sum())
+        first = int((nan if counts[0] else inf).reshape(-1).argmax())
     where = tuple(map(int, np.unravel_index(first, x.shape)))
-    return f"in {count} of {x.size} elements" + (f", first at {where}" if where else "")
+    text = f"in {counts[0] or counts[1]} of {x.size} elements" + (f", first at {where}" if where else "")
+    return text + (f"; and {INF} in {counts[1]}" if all(counts) else "")
 
 
 def statistics_of(arrays) -> dict:

@@ -10,6 +10,7 @@ import functools
 import itertools
 import weakref
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,7 +39,7 @@ class Notes:
     again: bool = False  # a checkpoint computed again what it saves
     sources: dict = field(default_factory=dict)  # number of the input -> Source
     statistics: dict = field(default_factory=dict)
-    gradients: dict = field(default_factory=dict)  # number of the input -> norm of its gradient
+    gradients: dict = field(default_factory=dict)  # number of the input -> statistics of its gradient
     looks: dict = field(default_factory=dict)  # "forward", "backward" -> Look, where something is not finite
     added: str = ""  # what made a NaN or an infinity between two formulas: a sum of gradients, a hook
 
@@ -104,10 +105,22 @@ class Memory:
         self.makers: dict = {}  # part of it -> Maker
         self.names: dict = {}  # part of it -> name
 
-    def name(self, place) -> str:
-        """What this part is called, or the whole where only one part has a name; "" for none."""
-        names = list(dict.fromkeys(self.names.values()))
-        return self.names.get(place) or (names[0] if len(names) == 1 else "")
+    def name(self, place, given=None) -> tuple[str, bool]:
+        """What the part at `place` is called, and whether that names all of it; else the least around it; ("", True).
+
+        Args: given - names that come before those noted: {part: name}.
+        """
+        names = self.names | given if given else self.names
+        if place in names:
+            return names[place], True
+        (low, high), count = _extent(place), prod(place[1])
+        around = [
+            (b - a, prod(p[1]), name) for p, name in names.items() for a, b in [_extent(p)] if a <= low <= high <= b
+        ]
+        if not around:
+            return "", True
+        _, size, name = min(around, key=lambda each: each[0])
+        return name, size == count
 
     def maker(self, place):
         """The Maker of this part, else of the whole; None where that is not known."""
@@ -147,9 +160,17 @@ def _forget(key, gone):
 
 
 def part_of(x) -> tuple:
-    """Which part of its memory `x` is: (first byte, shape)."""
+    """Which part of its memory `x` is: (first byte, shape, strides); 0 is the stride of an axis of size 1."""
     begins = [(getattr(y, "__cuda_array_interface__", None) or y.__array_interface__)["data"][0] for y in _both(x)]
-    return begins[0] - begins[1], tuple(x.shape)
+    strides = tuple(0 if n == 1 else step for n, step in zip(x.shape, x.strides, strict=True))
+    return begins[0] - begins[1], tuple(x.shape), strides
+
+
+def _extent(place):
+    """Where the first and the last element of a part begin, in bytes."""
+    begin, shape, strides = place
+    steps = [max(n - 1, 0) * step for n, step in zip(shape, strides, strict=True)]
+    return begin + sum(s for s in steps if s < 0), begin + sum(s for s in steps if s > 0)
 
 
 def _both(x):

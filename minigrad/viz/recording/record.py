@@ -23,11 +23,10 @@ from ...tape.function import Alias, Output, Partial
 from ...tape.modes import recording
 from ...tape.observers import Observer, Observing, observing, running
 from ...tape.provenance import caller, places, within
-from .looks import kinds_in, looked_backward, looked_forward, norm, statistics_of, statistics_of_gradients
+from .looks import kinds_in, looked_backward, looked_forward, statistics_of, statistics_of_gradients
 from .notes import Notes, Run, kept, named_in, note_maker, note_name, source_of
 
 
-@contextmanager
 def record(model=None, *, statistics: bool = True):
     """Inside, what runs in this thread is noted for viz.graph, viz.diff and viz.backward_steps.
 
@@ -38,7 +37,20 @@ def record(model=None, *, statistics: bool = True):
             statistics - look through results and gradients, default True. False: modules, lines, times and shapes only.
     Raises: TypeError for what is no module.
     """
-    models = Models([] if model is None else model, "viz.record: the model")
+    if callable(model) and not is_module(model):
+        name = getattr(model, "__name__", type(model).__name__)
+        raise TypeError(f"viz.record: the model must be a module, not {name}; a decorator is @viz.record(model)")
+    _models(model)  # what is wrong is told here, and not where it is entered
+    return _recording(model, statistics)
+
+
+def _models(model):
+    return Models([] if model is None else model, "viz.record: the model")
+
+
+@contextmanager
+def _recording(model, statistics):
+    models = _models(model)
     outer = next((o for o in reversed(observing.get()) if isinstance(o, Recorder)), None)
     with ExitStack() as stack:
         if model is None and outer is not None:
@@ -64,7 +76,7 @@ def _weakly(model):
 def _named(module, args, kwargs):
     """A hook that notes what the forward of the outermost module calls its inputs."""
     recorder = _noting()
-    if recorder is None or len(recorder.calls) != 1:
+    if recorder is None or len(recorder.calls) != 1 or _in_a_walk():  # what a checkpoint runs again has other callers
         return
     try:
         given = inspect.signature(module.forward).bind(*args, **kwargs).arguments
@@ -150,7 +162,7 @@ class Recorder(Observer):
             wanted = {i: raw(g) for i, g in enumerate(gradients) if i < len(node.wants) and node.wants[i] is not None}
             wanted = {i: g for i, g in wanted.items() if getattr(getattr(g, "dtype", None), "kind", "") == "f"}
             notes.statistics |= statistics_of_gradients(incoming)
-            notes.gradients = {i: norm([g]) for i, g in wanted.items()}
+            notes.gradients = {i: statistics_of_gradients([_summed(g, i, node)]) for i, g in wanted.items()}
             parts = [(p, raw(x)) for p, xs in zip(places(node), node.saved, strict=True) for x in _listed(xs)]
             notes.looks["backward"] = looked_backward(node, incoming, wanted, parts)
         self.spent += perf_counter() - entered
@@ -179,10 +191,21 @@ class Recorder(Observer):
         """How many backwards deep an operation runs, under `outer`."""
         if not self.level or (outer is not None and outer.order):
             return self.level
-        frame: FrameType | None = sys._getframe(2)
-        while frame is not None and frame.f_code is not engine.walk.__code__:
-            frame = frame.f_back
-        return 0 if frame is None else self.level
+        return self.level if _in_a_walk() else 0
+
+
+def _in_a_walk() -> bool:
+    """True where a backward is on its way."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code is not engine.walk.__code__:
+        frame = frame.f_back
+    return frame is not None
+
+
+def _summed(g, i, node):
+    """What the walk makes of the gradient of input `i`: of its shape, where a formula left the sum to it."""
+    edge = node.wants[i]
+    return g if g.shape == edge.shape else engine._fit(g, edge, node)
 
 
 def _listed(x):

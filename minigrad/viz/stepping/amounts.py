@@ -1,6 +1,6 @@
 """Amounts: arrays in short, for texts and pictures that must not keep them alive.
 
-str(amount_of(x))        2.58385;  [1, 2, 3];  of a larger one: 64×32, norm 0.731, from -0.12 to 0.2, mean 0.004
+str(amount_of(x))        2.58385;  [1, 2, 3];  of a large one: shape (64, 32), norm 0.731, from -0.12 to 0.2
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,6 @@ from typing import Any
 from ...backend import around, backend
 from ...tape.function import Partial
 from ...tape.variable import raw
-from ..model import shaped
 
 KEPT = 12  # elements; of a larger array only statistics are kept
 FEW = 22  # letters
@@ -43,7 +42,11 @@ class Amount:
         facts = [f"norm {self.norm:.4g}", f"from {self.low:.4g} to {self.high:.4g}", f"mean {self.mean:.4g}"]
         if self.bad:
             facts.append(f"{self.bad} NaN or infinite")
-        return ", ".join([shaped(self.shape), *facts])
+        return ", ".join([f"shape {self.shape}", *facts])
+
+    def of(self, name) -> str:
+        """`name` and what it is: `gy = 1`; `gy: shape (32,), norm 0.18, …`, since a shape is no value."""
+        return f"{name}{': ' if self.value is None else ' = '}{self}"
 
     @property
     def few(self) -> str:

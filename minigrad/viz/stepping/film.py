@@ -19,7 +19,7 @@ from importlib import resources
 from ..drawing import Options
 from ..model import Graph
 from ..pictures.dot import digraph, quoted
-from ..pictures.render import RenderError, render
+from ..pictures.render import INSTALL, LESS, OTHERWISE, NoRendererError, RenderError, render
 from ..words import escaped, printable
 from .telling import of_leaf, parts_of, title
 
@@ -27,6 +27,7 @@ MOST = 300  # steps of a film
 TIMEOUT = 30.0  # s for the renderer; a network of 120 steps takes 0.2
 SECONDS = 2.5  # for a frame
 WIDE, LINES = 92, 12  # letters and lines below a playing picture
+BOLD = 6.7  # points of a bold digit
 LETTER, LINE = 6.02, 13  # points of a letter and a line of 10 point Courier
 SMALLEST = 0.6  # of its size, to which a page may shrink the graph
 ROOM = 28  # letters of a gradient in a node
@@ -34,6 +35,7 @@ _BOLD = "\u00a0\u00a0"  # beside a text, which renderers take for a narrower one
 COLORS = ("#b34700", "#ff8a4c")  # of gradients, on bright and dark paper
 _SVG, _LINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 _NUMBER = r"-?\d+\.?\d*(?:e-?\d+)?"  # in an SVG
+_PART = "take it of a part of the computation"
 _FILES = "steps.html", "steps.css", "steps.js"
 
 
@@ -108,8 +110,7 @@ class _Scene:
     def __init__(self, steps):
         if len(steps) > MOST:
             raise RenderError(
-                f"viz: this backward has {len(steps)} steps, and a film at most {MOST}; take it of a part of the "
-                "computation, or save it as .txt"
+                f"viz: this backward has {len(steps)} steps, and a film at most {MOST}; {_PART}, or save it as .txt"
             )
         self.steps, self.graph = steps, steps.graph
         self.number = {id: i for i, id in enumerate(self.graph.nodes)}
@@ -169,9 +170,14 @@ class _Scene:
         ET.register_namespace("xlink", _LINK)
         try:
             root = ET.fromstring(render(self._dot(), "svg", TIMEOUT))
+        except NoRendererError:
+            raise NoRendererError(
+                f"viz: to make a picture of steps, Graphviz is needed, for .html too: {INSTALL}; without it, .txt works"
+            ) from None
         except RenderError as error:
-            error.add_note("the steps themselves need no picture: print them, or save them as .txt")
-            raise
+            # The renderer advises options of viz.graph, which steps do not have.
+            said = str(error).replace(OTHERWISE, "").replace(LESS, f"{_PART}, or save it as .txt")
+            raise RenderError(said) from None
         style = ET.Element(_tag("style"))
         style.text = _STYLE.replace("COLOR", COLORS[0]).replace("DARK", COLORS[1])
         root.insert(1, style)
@@ -202,7 +208,7 @@ class _Scene:
         dot = digraph(copy, Options(lines=True, shapes=shapes, parameters=False, legend=False))
         dot.body.append("\tnodesep=0.4 ranksep=0.45\n")
         for i, e in enumerate(self.graph.edges):
-            text = f"label={quoted(f'{_BOLD}{self.texts[i]}{_BOLD}')}" if i in self.texts else "style=dashed"
+            text = f"label={quoted(f'{_BOLD}{self.texts[i]}{_BOLD * 3}')}" if i in self.texts else "style=dashed"
             attributes = f'id="e{i}" tooltip=" " {text}'
             dot.body.append(f"\tn{self.number[e.source]} -> n{self.number[e.target]} [{attributes}]\n")
         return dot.source
@@ -222,9 +228,11 @@ class _Scene:
             element.insert(0, ET.Element(_tag("rect"), {"class": f"bw-h h{number}", "rx": "7", **sizes}))
 
     def _decorate_edge(self, element, name):
-        for text in element.iter(_tag("text")):
-            text.attrib |= {"class": f"bw-e {name}", "fill": COLORS[0]}
         path = next(element.iter(_tag("path"))).get("d", "")
+        for text in element.iter(_tag("text")):
+            text.text = (text.text or "").strip("\u00a0")
+            text.attrib |= {"class": f"bw-e {name}", "fill": COLORS[0], "text-anchor": "start"}
+            text.set("x", f"{_beside(path, float(text.get('x', 0)), float(text.get('y', 0)), len(text.text)):.1f}")
         flow = ET.SubElement(element, _tag("g"), {"class": f"bw-f {name}"})
         flow.append(ET.Element(_tag("path"), {"fill": "none", "d": path}))
         flow.append(_arrow(path))
@@ -357,6 +365,21 @@ def _rename(element, short, id):
         tip = e.get(f"{{{_LINK}}}title")
         if tip is not None:
             e.set(f"{{{_LINK}}}title", re.sub(rf"^{short}\b", lambda _: printable(id), tip))
+
+
+def _beside(path, x, y, letters):
+    """Where a label begins, whose room has its middle at `x`: close to its own edge, so that it is not another's."""
+    start = x - letters * BOLD / 2
+    numbers = [float(n) for n in re.findall(_NUMBER, path)]
+    points = list(zip(numbers[::2], numbers[1::2], strict=False))
+    near = []
+    for i in range(0, len(points) - 3, 3):
+        for t in (k / 16 for k in range(17)):
+            parts = zip(((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3), points[i : i + 4], strict=True)
+            weighted = [(w * a, w * b) for w, (a, b) in parts]
+            if y - LINE <= sum(b for _, b in weighted) <= y + 4:
+                near.append(sum(a for a, _ in weighted))
+    return min(start, max(near) + 6) if near and max(near) < x else start
 
 
 def _arrow(path):

@@ -10,12 +10,12 @@ touched. What the steps hold are Amounts: the numbers of small arrays, and stati
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...errors import GraphError, MinigradError
-from ...models import Models, as_before, outputs_in
+from ...models import Models, as_before, is_module, outputs_in
 from ...tape import Variable, enable_grad, engine, raw
 from ...tape.function import Alias, Output
 from ...tape.history import leaves_behind, nodes_behind
@@ -162,6 +162,10 @@ def backward_steps(y, model=None, *, gradient=None, names=None) -> BackwardSteps
              elements and no `gradient`, or its graph is used up.
     """
     models = Models([] if model is None else model, "viz.backward_steps: the model")
+    if is_module(y):
+        raise TypeError("viz.backward_steps: a module is not an output; write viz.backward_steps(lambda: loss)")
+    if names is not None and not isinstance(names, Mapping):
+        raise TypeError(f"viz.backward_steps: names is {{name: Variable}}, not a {type(names).__name__}")
     results: dict = {}
     if callable(y) and not isinstance(y, Variable):
         with as_before(models.modules.values()), record(model), Observing(_Results(results)), enable_grad():
@@ -192,6 +196,10 @@ def backward_steps(y, model=None, *, gradient=None, names=None) -> BackwardSteps
     try:
         with _Alone(watch):
             gradients = engine.grad(y, leaves, [gradient], retain_graph=True, allow_unused=True)
+    except GraphError as error:
+        if all(n.saved is not None or n.recall for n in nodes):
+            raise
+        raise GraphError(f"viz.backward_steps: {error}; or give backward_steps a function") from None
     finally:
         for n, variable in retained:
             n.retained = variable

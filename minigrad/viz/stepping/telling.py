@@ -3,8 +3,8 @@
 step 2  mul:1                  y = a * b
   comes in    gy = 1
   rule        d(mul): gy * b, gy * a
-  values      a = 2 (x)
-  to x        gy * b = 1 * 3 = 3, added to what is there: -0.416147 + 3 = 2.58385
+  values      operand a = 2, from x
+  to x (operand a)  gy * b = 1 * 3 = 3
 """
 
 import html
@@ -80,11 +80,11 @@ def parts_of(step) -> tuple:
     rows = [("line", printable(step.place))] if step.place else []
     for output, amount in step.incoming.items():
         which = step.rule.incoming if output is None else f"{step.rule.incoming}[{output}]"
-        rows.append(("comes in", f"{which} = {amount}"))
+        rows.append(("comes in", amount.of(which)))
     first, *rest = str(step.rule).split("\n")
     rows += [("rule", first), *(("", f"  {line}") for line in rest)]
     rows += [("", f"{name}: {said}") for name, said in step.rule.helpers.items()]
-    rows += [("" if i else "values", of_operand(operand)) for i, operand in enumerate(step.operands)]
+    rows += [("" if i else "values", of_operand(step, operand)) for i, operand in enumerate(step.operands)]
     for flow in step.flows:
         first, *rest = of_flow(step, flow)
         rows += [(f"to {target(flow)}", first), *(("", line) for line in rest)]
@@ -95,13 +95,17 @@ def parts_of(step) -> tuple:
 def target(flow) -> str:
     """Where a Flow goes: x; split:1, output 0; and as what, if the formula calls it otherwise."""
     output = "" if flow.output is None else f", output {flow.output}"
-    return f"{printable(flow.to)}{output}" + (f" ({flow.name})" if flow.name != flow.to else "")
+    return f"{printable(flow.to)}{output}" + (f" (operand {flow.name})" if flow.name != flow.to else "")
 
 
-def of_operand(operand) -> str:
-    """A value that a rule uses: a = 6 (mul:1)."""
-    of = f" ({printable(operand.of)})" if operand.of and operand.name != "y" else ""
-    return f"{operand.name} = {'; '.join(map(str, operand.amounts))}{of}"
+def of_operand(step, operand) -> str:
+    """A value that a rule uses: operand a = 6, from mul:1. So its names are not taken for those of the user."""
+    what = "output" if operand.of == step.id else "operand" if operand.of else "kept"
+    from_ = f", from {printable(operand.of)}" if what == "operand" else ""
+    name = f"{what} {operand.name}"
+    if all(amount.value is not None for amount in operand.amounts):
+        return f"{name} = {'; '.join(map(str, operand.amounts))}{from_}"
+    return f"{name}{from_}: {'; '.join(map(str, operand.amounts))}"
 
 
 def of_flow(step, flow) -> list:
@@ -109,9 +113,8 @@ def of_flow(step, flow) -> list:
     parts = [step.rule.gradients.get(flow.name, flow.name)]
     if flow.worked and flow.worked != parts[0]:
         parts.append(flow.worked)
-    if str(flow.gradient) != parts[-1]:
-        parts.append(str(flow.gradient))
-    lines = [" = ".join(parts)]
+    line = " = ".join(parts)
+    lines = [line if str(flow.gradient) == parts[-1] else flow.gradient.of(line)]
     if flow.summed is not None:
         lines.append(f"{flow.remark}: {flow.summed}")
     if flow.before is not None:
@@ -138,26 +141,39 @@ def of_leaf(leaf) -> str:
 
 def table(steps) -> str:
     """HTML: a row for each step, and one for each leaf."""
-    rows = [f"<tr>{''.join(f'<th>{name}</th>' for name in ('step', 'operation', 'comes in', 'rule', 'goes out'))}</tr>"]
+    names = "step", "operation", "comes in", "rule", "goes out"
+    rows = [f"<tr>{''.join(f'<th {_TITLE}>{name}</th>' for name in names)}</tr>"]
     rows += [_row(*_cells(step)) for step in steps[:SHOWN]]
     if len(steps) > SHOWN:
         rows.append(_row([f"… {len(steps) - SHOWN} more"], [], [], [], []))
-    rows += [_row(["leaf"], [leaf.id], [of_leaf(leaf)], [], []) for leaf in list(steps.leaves.values())[:SHOWN]]
-    return f"<p>{_lines(_head(steps))}</p><table>{''.join(rows)}</table>"
+    rows += [_row(["leaf"], [leaf.id], [of_leaf(leaf)]) for leaf in list(steps.leaves.values())[:SHOWN]]
+    first, *rest = _head(steps)
+    head = f"<b>{_lines([first])}</b><br>{_lines(line.strip() for line in rest)}"
+    return f"<div {_FRAME}><p>{head}</p><table {_TABLE}>{''.join(rows)}</table></div>"
 
 
 def _cells(step):
     incoming = [str(a) if i is None else f"output {i}: {a}" for i, a in step.incoming.items()]
-    rule = [*str(step.rule).split("\n"), *map(of_operand, step.operands)]
+    rule = [*str(step.rule).split("\n"), *(of_operand(step, operand) for operand in step.operands)]
     flows = [[f"{target(flow)}: {first}", *rest] for flow in step.flows for first, *rest in [of_flow(step, flow)]]
     return [str(step.number)], [step.id], incoming, rule, [line for lines in flows for line in lines] + step.remarks
 
 
 def _row(*cells):
-    return f"<tr>{''.join(f'{_CELL}{_lines(lines)}</td>' for lines in cells)}</tr>"
+    """A row; its last cell takes the columns that are left."""
+    number, *others, last = (_lines(lines) for lines in cells)
+    middle = "".join(f"<td {_CELL}>{text}</td>" for text in others)
+    return f'<tr><td {_CELL}><b>{number}</b></td>{middle}<td colspan="{6 - len(cells)}" {_CELL}>{last}</td></tr>'
 
 
-_CELL = '<td style="text-align:left;vertical-align:top">'
+# Inline, as notebooks drop <style>. Colours of the text around and a half-clear grey suit bright and dark paper.
+_BORDER = "text-align:left;vertical-align:top;padding:4px 10px;border:0;border-bottom:1px solid rgba(128,128,128,.35)"
+_FRAME = 'style="overflow-x:auto;color:inherit"'
+_TABLE = (
+    'style="border-collapse:collapse;color:inherit;background:none;font:12px/1.5 ui-monospace,Menlo,Consolas,monospace"'
+)
+_TITLE = f'style="{_BORDER};font-weight:bold;background:rgba(128,128,128,.15)"'
+_CELL = f'style="{_BORDER};background:none"'
 
 
 def _lines(texts):

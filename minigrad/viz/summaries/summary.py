@@ -26,6 +26,7 @@ from .calls import Calls, bytes_in, is_array, numbers, run, sizes_of_call
 from .summary_table import COLUMNS, ROW_SETTINGS, ModelSummary
 
 MODES = ("eval", "train", "same")
+_PLAIN = (int, float, complex, str, bytes, np.generic)
 
 
 def summary(
@@ -64,7 +65,8 @@ def summary(
              row_settings - of "depth" (numbers as 2-1), "var_names" (paths) and "ascii_only".
              kwargs - are passed to the forward.
     Returns: a ModelSummary: its text is the table; `summary_list` has the rows, `total_params` and others the totals.
-    Raises:  TypeError for what is no module; MinigradError for other values of the options; what the forward raises.
+    Raises:  TypeError for what is no module, and for numbers in place of arrays; MinigradError for other values of the
+             options; what the forward raises.
     """
     if not is_module(model):
         raise TypeError(f"viz.summary: the model must be a module, and is a {type(model).__name__}")
@@ -179,6 +181,11 @@ def _check_arguments(model, kwargs):
 def _arguments(model, data, kwargs):
     """(args, kwargs) of the forward: arrays as Variables, and Variables copied, since a forward may write into them."""
     args: tuple = ()
+    if not isinstance(data, dict) and (plain := leaves(data)) and all(isinstance(x, _PLAIN) for x in plain):
+        raise TypeError(
+            "viz.summary: input_data must be a Variable, an array, or input_size=(32, 8), not a "
+            f"{type(data).__name__}{'' if plain == [data] else f' of {type(plain[0]).__name__}'}"
+        )
     if isinstance(data, dict):
         kwargs = {**data, **kwargs}
     elif data is not None:

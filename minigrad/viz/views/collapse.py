@@ -45,17 +45,17 @@ def view(graph: Graph, options) -> Graph:
                 f"max_nodes={most}"
             )
     found = stubbed(found, most)
-    return replace(found, notes=[*found.notes, *_of_repeats(found)])
+    shown = options.color is not None or options.gradients
+    return replace(found, notes=[*found.notes, *(_of_repeats(found) if shown else ())])
 
 
 def _of_repeats(graph):
-    """What a reader must know of the numbers where × is written."""
-    repeated = [n for n in graph.nodes.values() if n.repeat > 1]
-    told = [
-        "parameters are counted together" if any(n.parameters for n in repeated) else "",
-        "statistics are medians" if any(n.statistics for n in repeated) else "",
-    ]
-    return [f"of what is drawn once, ×, {' and '.join(filter(None, told))}"] if any(told) else []
+    """What a reader must know of the statistics where × is written."""
+    times = dict.fromkeys(n.repeat for n in graph.nodes.values() if n.repeat > 1 and n.statistics)
+    if not times:
+        return []
+    which = f" {next(iter(times))}" if len(times) == 1 else ""
+    return [f"blocks marked ×{which} are drawn once: their statistics are medians over all"]
 
 
 # --- phases and parameters -------------------------------------------------------------------------------------------
@@ -307,6 +307,7 @@ class _Collapsed:
             max((n.level for n in operations), default=0),
             {"operations": f"{count // len(stands)} × {len(stands)}" if len(stands) > 1 else str(count)} | facts,
             parameters=group.parameters,
+            modules=group.modules,
             count=count,
             repeat=len(stands),
             statistics=statistics,

@@ -8,7 +8,7 @@ import math
 from dataclasses import replace
 from statistics import median_low
 
-from ..model import STATISTICS
+from ..model import OPERATION, STATISTICS
 from ..style import MARKS, number
 
 SUMS = ("time", "bytes")
@@ -41,13 +41,23 @@ def of_parts(statistics) -> dict:
 
 
 def marks_of(nodes) -> dict:
-    """All marks of several nodes, the most important first, each with the first text and how many more have it."""
+    """All marks of several nodes, the most important first, each with the first text and how many have it."""
     found: dict = {}
     for n in nodes:
         for mark, text in n.marks.items():
-            found.setdefault(mark, []).append(text)
+            found.setdefault(mark, []).append((n, text))
     order = [*(m for m in MARKS if m in found), *(m for m in found if m not in MARKS)]
-    return {m: found[m][0] + (f" (and {len(found[m]) - 1} more)" if len(found[m]) > 1 else "") for m in order}
+    return {m: _together(m, found[m]) for m in order}
+
+
+def _together(mark, several):
+    text = several[0][1]
+    if len(several) == 1:
+        return text
+    if mark.startswith("infected"):
+        what = "operations" if all(getattr(n, "kind", None) == OPERATION for n, _ in several) else "nodes"
+        return f"{text} in {len(several)} {what}"
+    return f"{text} (and {len(several) - 1} more)"
 
 
 def joined(edges, whole=False) -> list:

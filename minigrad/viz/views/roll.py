@@ -128,8 +128,8 @@ class _Roller:
         if not stands:
             return found
         # Calls of the same module have the same parameters.
-        counts = {g.path or g.id: g.parameters for g in map(self._original, stands)}
-        return replace(found, parameters=sum(counts.values()))
+        several = {g.path or g.id: g for g in map(self._original, stands)}.values()
+        return replace(found, parameters=sum(g.parameters for g in several), modules=sum(g.modules for g in several))
 
     def _original(self, id):
         return self.graph.groups[id] if id in self.graph.groups else self.changed[id]
@@ -326,6 +326,7 @@ class _Items:
                 group.id += "'"
             group.repeat, group.last = n, self._named(begin + (n - 1) * period, period)
             group.parameters = self._parameters(begin, n * period)
+            group.modules = group.parameters // max(self._parameters(begin, period), 1) or 1
             roller.changed[group.id] = group
         elif isinstance(item, Group):
             roller.changed[item.id] = replace(item, repeat=n, last=last.id)

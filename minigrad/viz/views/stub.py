@@ -12,7 +12,7 @@ from ..style import MARKS
 from .fold import joined, marks_of, of_parts
 from .structure import LEAVES
 
-_FAINT = ("infected", "infected in backward")  # marks that may be on all nodes
+_FAINT = ("unchanged", "infected", "infected in backward")  # marks that may be on all nodes
 
 
 def stubbed(graph: Graph, most: int) -> Graph:
@@ -103,6 +103,7 @@ def _stub(graph, hidden):
         around[0] if around else "",
         level=min(n.level for n in nodes),
         facts={"from": hidden[0], "to": hidden[-1]},
+        parameters=sum(n.parameters for n in nodes),
         count=sum(n.count for n in nodes if n.kind not in LEAVES),
         statistics=of_parts([n.statistics for n in nodes]),
         marks=marks_of(nodes),

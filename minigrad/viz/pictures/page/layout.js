@@ -21,13 +21,21 @@ function place(seen, sizes, direction) {
   for (const thing of [...seen.boxes, ...seen.items]) if (thing.parent) graph.setParent(thing.key, thing.parent.key);
   for (const edge of seen.edges) {
     const [width, height] = sizes.get(edge.key) ?? [0, 0];
-    const weight = LEAVES.has(edge.source.kind) ? 1 : 4; // operations in a row stand straight below each other
-    graph.setEdge(edge.source.key, edge.target.key, { width, height, weight, labelpos: "c" }, edge.key);
+    // Operations in a row stand straight below each other.
+    const weight = LEAVES.has(edge.source.kind) || edge.kind === "repeat" ? 1 : 4;
+    graph.setEdge(...ends(edge), { width, height, weight, labelpos: "c" }, edge.key);
   }
   for (const [source, leaf] of orders(seen)) graph.setEdge(source.key, leaf.key, { weight: 0 }, "order");
   if (seen.items.length) dagre.layout(graph);
   straighten(graph, seen, across);
   return finished(graph, seen, sizes, across);
+}
+
+// Keys of the ends of an edge as dagre gets them. What goes back to the beginning of a repeat is turned round: else
+// dagre chooses which edge of the loop goes upwards, and the flow of values may be it.
+function ends(edge) {
+  const keys = [edge.source.key, edge.target.key];
+  return edge.kind === "repeat" ? keys.reverse() : keys;
 }
 
 // Pairs (item, leaf) that put a box's parameters below what comes into the box: else boxes that follow one another
@@ -90,8 +98,9 @@ function finished(graph, seen, sizes, across) {
   const lines = new Map();
   const labels = new Map();
   for (const edge of seen.edges) {
-    const found = graph.edge(edge.source.key, edge.target.key, edge.key);
+    const found = graph.edge(...ends(edge), edge.key);
     const points = found.points.map((p) => ({ x: p.x, y: lower(p.y) })).slice(1, -1);
+    if (edge.kind === "repeat") points.reverse();
     const [source, target] = [things.get(edge.source.key), things.get(edge.target.key)];
     const inner = points.length ? points : [{ x: (source.x + target.x) / 2, y: (source.y + target.y) / 2 }];
     lines.set(edge.key, [border(source, inner[0]), ...inner, border(target, inner[inner.length - 1])]);

@@ -47,7 +47,8 @@ function redraw(anchor = null) {
   pin(null);
   showHits();
   if (held) hold(anchor, held);
-  tell(`${seen.items.length} shown, ${data.total} nodes in all`);
+  const rolled = data.rolled > 1 ? `; × ${data.rolled} drawn once: viz.graph(..., roll=False) shows all` : "";
+  tell(`${seen.items.length} shown, ${data.total} nodes in all${rolled}`);
 }
 
 // Where a thing, or what stands for it, is on the screen: its upper middle.
@@ -205,12 +206,12 @@ svg.addEventListener("click", (event) => {
 
 // --- the tooltip ---------------------------------------------------------------------------------------------------
 
-function showTooltip(thing, x, y) {
+function showTooltip(thing, x, y, left = x) {
   const tooltip = find("tooltip");
   tooltip.replaceChildren(...tooltipOf(thing, data));
   tooltip.hidden = false;
   const [width, height] = [tooltip.offsetWidth, tooltip.offsetHeight];
-  tooltip.style.left = `${Math.max(4, x + 14 + width > innerWidth ? x - width - 14 : x + 14)}px`;
+  tooltip.style.left = `${Math.max(4, x + 14 + width > innerWidth ? left - width - 14 : x + 14)}px`;
   tooltip.style.top = `${Math.max(4, Math.min(y + 14, innerHeight - height - 4))}px`;
 }
 
@@ -233,7 +234,10 @@ function pin(thing, event) {
     if (![edge, edge.source, edge.target].includes(thing)) continue;
     for (const each of [edge, edge.source, edge.target]) elements.get(each.key)?.classList.add("linked");
   }
-  if (event) showTooltip(thing, event.clientX, event.clientY);
+  if (!event) return;
+  const box = elements.get(thing.key)?.getBoundingClientRect();
+  const isNode = box && drawn.things.has(thing.key);
+  showTooltip(thing, isNode ? box.right : event.clientX, isNode ? box.top - 14 : event.clientY, isNode ? box.left : event.clientX);
 }
 
 svg.addEventListener("pointermove", (event) => {
@@ -366,7 +370,12 @@ function setUp() {
       hideParameters();
       redraw();
     });
-    find("options").append(make("label", {}, box, words));
+    const label = make("label", {}, box, words);
+    if (name === "gradients" && !data.edges.some((edge) => edge.gradient)) {
+      Object.assign(box, { checked: false, disabled: true });
+      label.setAttribute("title", "No gradients were recorded: give viz.graph a function and its model");
+    }
+    find("options").append(label);
   }
   const across = make("input", { type: "checkbox", id: "show-across" });
   across.checked = state.direction === "LR";

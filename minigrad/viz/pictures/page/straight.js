@@ -14,7 +14,7 @@ function straighten(graph, seen, across) {
   const [y, x, height, width] = across ? ["x", "y", "width", "height"] : ["y", "x", "height", "width"];
   const place = (thing) => graph.node(thing.key);
   const lines = seen.edges.map((edge) => {
-    const found = graph.edge(edge.source.key, edge.target.key, edge.key); // with x and y, those of the label, if it has one
+    const found = graph.edge(...ends(edge), edge.key); // with x and y, those of the label, if it has one
     return { edge, inner: found.points.slice(1, -1), label: "x" in found ? [found] : [] };
   });
   lines.sort((a, b) => a.inner.length - b.inner.length); // short edges are the ones to be straight
