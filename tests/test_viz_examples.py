@@ -93,6 +93,7 @@ def test_all_means_all_that_can_be(example, monkeypatch, tmp_path, capsys, argum
 def test_an_interrupt_says_so(example, tmp_path):
     code = (
         "import runpy, signal, sys\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # in background jobs too
         "import minigrad.viz as viz\n"
         "viz.graph = lambda *_, **__: signal.raise_signal(signal.SIGINT)\n"
         "sys.path.insert(0, sys.argv[1])\n"
