@@ -75,7 +75,7 @@ def works(folder):
     check(mg.gradgradcheck(lambda x: (F.softmax(x, 1) * x.sin()).sum(), x), "gradgradcheck")
     drawing = mg.viz.graph(lambda: model(digits[:2][0]).sum(), model)
     drawn = [drawing.save(folder / f"net.{suffix}") for suffix in ("dot", "html", "json", "txt")]
-    check(all(path.stat().st_size > 500 for path in drawn), "its graph is drawn where there is no renderer")
+    check(all(path.stat().st_size > 200 for path in drawn), "its graph is drawn where there is no renderer")
     mg.viz.backward_steps(mg.sin(x).sum()).save(folder / "steps.txt")
     mg.save({"model": model.state_dict()}, folder / "model.npz")
     twin = nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
