@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 
@@ -324,33 +323,6 @@ def test_the_license_lies_beside_the_library():
 
 
 # --- the browser -----------------------------------------------------------------------------------------------------
-
-FLAGS = (
-    *("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--window-size=1300,900"),
-)
-SECONDS = 120  # until a page that hangs is given up
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory):
-    """A headless Chromium that takes orders."""
-    webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium, of the extra `browser`")
-    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    driver = shutil.which("chromedriver")
-    if browser is None or driver is None:
-        pytest.skip("needs chromium and chromedriver on the PATH")
-    options = webdriver.ChromeOptions()
-    options.binary_location = browser
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    service = webdriver.ChromeService(executable_path=driver)
-    chromium = webdriver.Chrome(options=options, service=service)
-    chromium.set_page_load_timeout(SECONDS)
-    chromium.set_script_timeout(SECONDS)
-    yield chromium
-    chromium.quit()
 
 
 class Page:

@@ -4,7 +4,6 @@ import json
 import math
 import os
 import re
-import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -804,28 +803,6 @@ def test_hostile_names_do_no_harm(renderer):
 
 
 # --- in a browser ------------------------------------------------------------------------------------------------
-
-FLAGS = (
-    "--headless=new --no-sandbox --disable-gpu --no-first-run --disable-dev-shm-usage --window-size=1200,800".split()
-)
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory):
-    """A headless Chromium that takes orders."""
-    webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium, of the extra `browser`")
-    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    driver = shutil.which("chromedriver")
-    if browser is None or driver is None:
-        pytest.skip("needs chromium and chromedriver on the PATH")
-    options = webdriver.ChromeOptions()
-    options.binary_location = browser
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    chromium = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=driver))
-    yield chromium
-    chromium.quit()
 
 
 @pytest.fixture

@@ -154,17 +154,23 @@ def _levels(graph):
     """{id of a group: how many modules are around it}; None for what is no module: a backward, a box around repeats."""
     found: dict = {}
     inner: dict = {"": 0}  # id of a group: how many modules are around what is in it
-    for id in graph.groups:
-        path = []
-        while id not in inner:
-            path.append(id)
-            id = graph.groups[id].parent
-        for each in reversed(path):
-            g = graph.groups[each]
-            counts = not (g.kind == BACKWARD and not g.parent) and not (g.kind == REPEATED and not g.path)
-            found[each] = inner[g.parent] if counts else None
-            inner[each] = inner[g.parent] + counts
+    for g in _outside_in(graph.groups):
+        counts = not (g.kind == BACKWARD and not g.parent) and not (g.kind == REPEATED and not g.path)
+        found[g.id] = inner[g.parent] if counts else None
+        inner[g.id] = inner[g.parent] + counts
     return found
+
+
+def _outside_in(groups):
+    """The groups, each after the one that it is in."""
+    seen = {""}
+    for id in groups:
+        path = []
+        while id not in seen:
+            seen.add(id)
+            path.append(groups[id])
+            id = groups[id].parent
+        yield from reversed(path)
 
 
 def _at(levels, depth):
@@ -201,14 +207,9 @@ def collapsed(graph: Graph, cut, whole: Graph | None = None, stands=None) -> Gra
     if not cut:
         return graph
     tops: dict = {"": None}  # id of a group -> the outermost one around it that is cut
-    for id in graph.groups:
-        path = []
-        while id not in tops:
-            path.append(id)
-            id = graph.groups[id].parent
-        for each in reversed(path):
-            parent = tops[graph.groups[each].parent]
-            tops[each] = parent if parent is not None else each if each in cut else None
+    for g in _outside_in(graph.groups):
+        parent = tops[g.parent]
+        tops[g.id] = parent if parent is not None else g.id if g.id in cut else None
     return _Collapsed(graph, tops, _sums(whole or graph), stands or {}).graph()
 
 

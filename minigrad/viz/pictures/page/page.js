@@ -390,9 +390,7 @@ function setUp() {
   });
 }
 
-function hideParameters() {
-  model.hidden = new Set(state.show.leaves ? [] : ["parameter"]);
-}
+const hideParameters = () => (model.hidden = new Set(state.show.leaves ? [] : ["parameter"]));
 
 setUp();
 hideParameters();
